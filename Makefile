@@ -1,0 +1,56 @@
+# Every target works in a fresh clone; the first one to run builds .venv from the pinned, hashed requirements.
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup dev run test test-fast lint format bench lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+setup: .venv/.run-installed ## build .venv with .venv/bin/caudal and .venv/bin/loadtest
+
+dev: .venv/.dev-installed ## setup, plus what the tests and linters need
+
+.venv/bin/python:
+	@deploy/make-venv.sh "$(PYTHON)"
+
+.venv/.run-installed: .venv/bin/python requirements/run.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev-installed: .venv/.run-installed requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+run: setup ## run the whole gateway here, with the simulator as carrier (Ctrl-C stops it)
+	@exec $(BIN)/caudal serve
+
+test: dev ## the whole suite: real PostgreSQL, real peers, kill -9
+	$(PYTEST)
+
+test-fast: dev ## what needs no server and no peer
+	$(PYTEST) -q tests/unit tests/property tests/architecture
+
+lint: dev ## ruff, mypy --strict, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: dev ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: dev ## messages per second and CPU seconds per 1,000 messages, by process
+	$(BIN)/python -m tests.perf.bench
+
+lock: ## compile the pinned, hashed requirements (needs uv on the PATH or in .venv)
+	$(LOCK) --extra kafka -o requirements/run.txt pyproject.toml
+	$(LOCK) --extra kafka --extra dev -o requirements/dev.txt pyproject.toml
+LOCK := PATH="$(CURDIR)/.venv/bin:$$PATH" uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
+
+clean: ## remove what was built here; var/ (your data) stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info

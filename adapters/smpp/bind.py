@@ -1,0 +1,394 @@
+"""One bind of one carrier: connects, binds, submits, hears, reconnects. Owned by `link.SmppLink`.
+
+Everything but connecting and waiting happens synchronously inside the transport's callbacks, so no lock is needed and
+no segment is ever held between two states.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from adapters.smpp.answers import Token, acknowledge, failed_outcome
+from adapters.smpp.classify import classify
+from adapters.smpp.pacing import BindPace
+from adapters.smpp.profile import BindMode, CarrierProfile
+from adapters.smpp.reconnect import Reconnect
+from adapters.smpp.session.events import (
+    Answered,
+    BindRefused,
+    Bound,
+    Closed,
+    CloseReason,
+    Event,
+    RequestReceived,
+    Unanswered,
+)
+from adapters.smpp.session.matrix import Role, SessionState
+from adapters.smpp.session.sending import SessionConfig
+from adapters.smpp.translate import Translator
+from adapters.smpp.transport import SmppTransport, connect
+from adapters.smpp.wire import constants as c
+from adapters.smpp.wire.pdus import DataSm, DeliverSm
+from gateway.domain.message import OutboundSegment
+from gateway.domain.outcomes import Ambiguous, SubmitOutcome, Submitted, Unsent
+from gateway.ports.clock import Clock
+from gateway.ports.links import BindChanged, BindFigures, BindState, Inbound
+
+_log = structlog.get_logger()
+
+THROTTLED_FOR_NS = 5_000_000_000
+
+
+class BindOwner(Protocol):
+    """What a bind tells its link; all calls are synchronous and short."""
+
+    def on_slots(self) -> None: ...
+
+    def on_inbound(self, batch: Sequence[Inbound]) -> None: ...
+
+    def on_late_answer(self, segment: OutboundSegment, outcome: Submitted) -> None: ...
+
+    def on_bind_changed(self, event: BindChanged) -> None: ...
+
+    def on_fallback(self, bind: "Bind") -> None: ...
+
+
+@dataclass(slots=True)
+class _Counts:
+    submitted: int = 0
+    throttled: int = 0
+    timeouts: int = 0
+    receipts: int = 0
+    ambiguous: int = 0
+    unexpected: int = 0
+
+
+class Bind:
+    """One bind; `run` is its life, the other methods are called by the link from within the loop.
+
+    `name` is what people and labels call it: trx1, tx2, rx2.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        mode: BindMode,
+        *,
+        profile: CarrierProfile,
+        translator: Translator,
+        pace: BindPace,
+        owner: BindOwner,
+        clock: Clock,
+        random: Callable[[], float],
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.number = number
+        self.become(mode)
+        self.pace = pace
+        self.state = BindState.OPEN
+        self.counts = _Counts()
+        self.last_error = ""
+        self.bound_since_ms: int | None = None
+        self.transport: SmppTransport | None = None
+        self._profile = profile
+        self._translator = translator
+        self._owner = owner
+        self._clock = clock
+        self._tls = tls
+        self._config: SessionConfig = profile.session_config()
+        self._reconnect = Reconnect(profile, random=random)
+        self._is_stopping = False
+        self._allows_tlvs = profile.interface_version >= c.INTERFACE_VERSION_3_4
+        self._bound_since_ns: int | None = None
+        self._leaves_when_empty = False
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    @property
+    def can_submit(self) -> bool:
+        """Whether it is bound for sending and not on its way out."""
+        return self.state in (BindState.BOUND, BindState.THROTTLED) and self.mode is not BindMode.RX
+
+    @property
+    def free_slots(self) -> int:
+        """Submits that the session would take now."""
+        return 0 if self.transport is None else self.transport.free_slots
+
+    @property
+    def in_flight(self) -> int:
+        """Submits without an answer."""
+        transport = self.transport
+        return transport.connection.in_flight_count if transport is not None else 0
+
+    @property
+    def unacknowledged_count(self) -> int:
+        """Receipts and MO that the carrier has no answer for yet."""
+        transport = self.transport
+        return transport.connection.unacknowledged_count if transport is not None else 0
+
+    def figures(self) -> BindFigures:
+        """Return the live figures."""
+        transport = self.transport
+        unexpected = transport.connection.counters.unexpected_answers if transport is not None else 0
+        counts = self.counts
+        return BindFigures(
+            bind=self.name,
+            state=self.state,
+            window_in_use=self.in_flight,
+            window_slots=0 if self.mode is BindMode.RX else self._profile.window_slots,
+            submitted_count=counts.submitted,
+            throttled_count=counts.throttled,
+            timeout_count=counts.timeouts,
+            receipt_count=counts.receipts,
+            unexpected_count=counts.unexpected + unexpected,
+            bound_since_ms=self.bound_since_ms,
+            last_error=self.last_error,
+        )
+
+    # -- submitting ------------------------------------------------------------------------------
+
+    def submit(self, segment: OutboundSegment, *, now_ns: int) -> None:
+        """Write one segment; raises UntranslatableError before anything happened, WindowFullError on a bug."""
+        transport = self.transport
+        assert transport is not None
+        body = self._translator.submit_body(
+            segment, now_ms=self._clock.now_ms(), allows_tlvs=self._allows_tlvs
+        )
+        transport.connection.send_body(c.SUBMIT_SM, body, context=segment, now_ns=now_ns)
+        self.pace.take(now_ns)
+        segment.submitted_at_ns = now_ns
+        transport.flush_soon()
+
+    def become(self, mode: BindMode) -> None:
+        """Take the mode that the next bind asks for."""
+        self.mode = mode
+        self.name = f"{mode.value}{self.number}"
+
+    # -- life ------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Connect, bind and keep the bind until `stop`; one attempt at a time."""
+        try:
+            while not self._is_stopping:
+                await self._serve_once()
+                if not self._is_stopping:
+                    await asyncio.sleep(self._reconnect.next_delay_s())
+        finally:
+            self.abort()
+
+    def stop(self) -> None:
+        """Take no more submits and do not reconnect; the session goes on until `unbind` or `abort`."""
+        self._is_stopping = True
+        if self.state in (BindState.BOUND, BindState.THROTTLED):
+            self._change(BindState.DRAINING)
+
+    def unbind(self) -> None:
+        """Start the orderly end of the session."""
+        if self.transport is not None:
+            self.transport.unbind()
+
+    def abort(self) -> None:
+        """End the session now; what is open is settled before this returns."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    async def _serve_once(self) -> None:
+        profile = self._profile
+        self._leaves_when_empty = False
+        self._change(BindState.CONNECTING)
+        try:
+            transport = await connect(
+                profile.host,
+                profile.port,
+                factory=self._make_transport,
+                timeout_s=profile.connect_timeout_s,
+                tls=self._tls,
+                server_hostname=None if profile.tls is None else profile.tls.server_hostname,
+            )
+        except TimeoutError:
+            self._went_down("connect_timeout")
+        except ssl.SSLError:
+            self._went_down("tls_failed", is_alert=True)
+        except ConnectionRefusedError:
+            self._went_down("connect_refused")
+        except OSError:
+            self._went_down("connect_failed")
+        else:
+            if transport.connection.state is SessionState.OPEN:  # else the peer was quicker to end it
+                self.transport = transport
+                transport.connection.send_bind(
+                    self._translator.bind_pdu(self.mode), now_ns=self._clock.monotonic_ns()
+                )
+                transport.flush_soon()
+            # The session core bounds this wait: bind timeout first, then enquire_link.
+            await transport.closed
+
+    def _make_transport(self) -> SmppTransport:
+        return SmppTransport(
+            Role.ESME,
+            config=self._config,
+            on_events=self._on_events,
+            clock_ns=self._clock.monotonic_ns,
+            on_writable=self._owner.on_slots,
+            max_unacknowledged=self._profile.max_unacknowledged,
+        )
+
+    # -- events ----------------------------------------------------------------------------------
+
+    def _on_events(self, events: list[Event]) -> None:
+        now_ns = self._clock.monotonic_ns()
+        inbound: list[Inbound] = []
+        is_slot_freed = False
+        for event in events:
+            if type(event) is Answered:
+                self._answered(event, now_ns)
+                is_slot_freed = True
+            elif type(event) is RequestReceived:
+                self._requested(event, inbound)
+            elif type(event) is Unanswered:
+                self._unanswered(event)
+                is_slot_freed = True
+            elif type(event) is Bound:
+                self._bound(event, now_ns)
+                is_slot_freed = True
+            elif type(event) is BindRefused:
+                self._refused(event)
+            elif type(event) is Closed:
+                self._ended(event.reason, event.detail)
+        if inbound and not self._call_out(self._owner.on_inbound, inbound):
+            acknowledge(inbound, is_stored=False)
+        if is_slot_freed:
+            if self._leaves_when_empty and self.in_flight == 0:
+                self.unbind()
+            self._call_out(self._owner.on_slots)
+
+    def _answered(self, event: Answered, now_ns: int) -> None:
+        segment: OutboundSegment = event.context
+        is_success = event.command_status == 0 and event.answer_id == c.SUBMIT_SM_RESP
+        if event.is_late:
+            if is_success:
+                self._call_out(self._owner.on_late_answer, segment, self._success(event, now_ns))
+            else:
+                self.counts.unexpected += 1
+        elif is_success:
+            self._settle(segment, self._success(event, now_ns))
+        else:
+            self._settle(segment, self._failed(event, now_ns))
+
+    def _success(self, event: Answered, now_ns: int) -> Submitted:
+        self.counts.submitted += 1
+        self.pace.succeeded(now_ns)
+        if self.state is BindState.THROTTLED and now_ns - self.pace.last_throttled_ns > THROTTLED_FOR_NS:
+            self._change(BindState.BOUND)
+        response_ms = (now_ns - event.sent_ns) // 1_000_000
+        return Submitted(event.message_id, self.name, event.sequence_number, response_ms)
+
+    def _failed(self, event: Answered, now_ns: int) -> SubmitOutcome:
+        """Return the outcome of an answer that is not success (sms-domain G)."""
+        is_nack = event.answer_id == c.GENERIC_NACK
+        verdict = classify(
+            "generic_nack" if is_nack else "submit_sm_resp",
+            event.command_status,
+            overrides=self._profile.status_overrides,
+        )
+        match verdict.status_class:
+            case "ok":
+                return self._success(event, now_ns)
+            case "throttle":
+                self.counts.throttled += 1
+                self.pace.throttled(now_ns)
+                if self.state is BindState.BOUND:
+                    self._change(BindState.THROTTLED, "throttled")
+            case "rebind":
+                self.last_error = verdict.name
+                if self.state is not BindState.DRAINING:
+                    # Those still open may yet be answered; the session ends when its window is empty.
+                    self._change(BindState.DRAINING, "rebind")
+                    self._leaves_when_empty = True
+            case "ignore":
+                self.counts.ambiguous += 1
+        return failed_outcome(verdict, bind=self.name)
+
+    def _unanswered(self, event: Unanswered) -> None:
+        outcome: SubmitOutcome
+        if event.left_process:
+            self.counts.ambiguous += 1
+            if event.reason == "response_timeout":
+                self.counts.timeouts += 1
+            outcome = Ambiguous(event.reason, self.name)
+        else:
+            outcome = Unsent(event.reason)
+        self._settle(event.context, outcome)
+
+    def _requested(self, event: RequestReceived, inbound: list[Inbound]) -> None:
+        transport = self.transport
+        pdu = event.pdu
+        if transport is None or not isinstance(pdu, DeliverSm | DataSm):
+            return  # alert_notification and outbind ask for nothing (H17, H18)
+        item = self._translator.inbound(pdu, bind=self.name, now_ms=self._clock.now_ms())
+        inbound.append(Inbound(item, Token(transport, event.command_id, event.sequence_number)))
+        self.counts.receipts += 1
+
+    def _settle(self, segment: OutboundSegment, outcome: SubmitOutcome) -> None:
+        self._call_out(segment.settle, segment, outcome)
+
+    def _call_out(self, function: Callable[..., None], *arguments: object) -> bool:
+        """Call what others own; a bug there is logged, and costs neither the bind nor the rest of the batch."""
+        try:
+            function(*arguments)
+        except Exception:  # noqa: BLE001  # any bug of theirs; ours would surface in the session's own tests
+            _log.exception("link.callback_failed", carrier=self._profile.carrier, bind=self.name)
+            return False
+        return True
+
+    # -- states ----------------------------------------------------------------------------------
+
+    def _bound(self, event: Bound, now_ns: int) -> None:
+        version = event.peer_interface_version
+        self._allows_tlvs = self._profile.interface_version >= c.INTERFACE_VERSION_3_4 and (
+            version is None or version >= c.INTERFACE_VERSION_3_4
+        )
+        self._bound_since_ns = now_ns
+        self.bound_since_ms = self._clock.now_ms()
+        self.last_error = ""
+        self._change(BindState.BOUND)
+        if self._is_stopping:
+            self._change(BindState.DRAINING)
+
+    def _refused(self, event: BindRefused) -> None:
+        verdict = classify("bind_resp", event.command_status)
+        self.last_error = verdict.name
+        falls_back = verdict.status_class == "bind_fallback" and self.mode is BindMode.TRX
+        self._reconnect.refused(verdict, command_status=event.command_status, falls_back=falls_back)
+        self._went_down(verdict.name, is_alert=verdict.alert)
+        if falls_back:
+            self._owner.on_fallback(self)
+
+    def _ended(self, reason: CloseReason, detail: str) -> None:
+        transport, self.transport = self.transport, None
+        if transport is not None:
+            self.counts.unexpected += transport.connection.counters.unexpected_answers
+        if self._bound_since_ns is not None:
+            self._reconnect.ended(bound_for_s=(self._clock.monotonic_ns() - self._bound_since_ns) / 1e9)
+            self._bound_since_ns = self.bound_since_ms = None
+        if self.state is not BindState.DOWN:
+            is_planned = self._is_stopping and reason in (CloseReason.UNBOUND, CloseReason.ABORTED)
+            if not is_planned:
+                self.last_error = detail or reason.value
+            self._went_down(reason.value, keeps_error=True)
+
+    def _went_down(self, reason: str, *, is_alert: bool = False, keeps_error: bool = False) -> None:
+        if not keeps_error:
+            self.last_error = reason
+        self._change(BindState.DOWN, reason, is_alert=is_alert)
+
+    def _change(self, state: BindState, reason: str = "", *, is_alert: bool = False) -> None:
+        if state is self.state:
+            return
+        self.state = state
+        change = BindChanged(self._profile.carrier, self.name, state, reason=reason, alert=is_alert)
+        self._call_out(self._owner.on_bind_changed, change)

@@ -1,0 +1,245 @@
+"""CarrierLink over SMPP: the binds of one carrier as one thing. The rules are in `gateway.ports.links`.
+
+Built by `gateway.runtime.wiring` with a `CarrierProfile`; owned by one dispatch worker.
+"""
+
+import asyncio
+import random as _random
+from collections.abc import Callable, Sequence
+
+from adapters.smpp.answers import acknowledge
+from adapters.smpp.bind import Bind
+from adapters.smpp.pacing import BindPace, limiter
+from adapters.smpp.profile import BindMode, CarrierProfile
+from adapters.smpp.translate import Translator, UntranslatableError
+from gateway.domain.message import OutboundSegment
+from gateway.domain.outcomes import Refusal, Refused, Submitted
+from gateway.ports.clock import Clock
+from gateway.ports.links import (
+    GO,
+    WAIT_FOR_EVENT,
+    BindChanged,
+    BindFigures,
+    Inbound,
+    LinkSink,
+    Permit,
+)
+
+UNBIND_SHARE_S = 1.0
+
+
+class SmppLink:
+    """All binds of one carrier; `shares` divides the carrier's rate between the workers that own its shards."""
+
+    def __init__(
+        self,
+        profile: CarrierProfile,
+        *,
+        clock: Clock,
+        shares: int = 1,
+        random: Callable[[], float] = _random.random,
+    ) -> None:
+        self._profile = profile
+        self._clock = clock
+        self._random = random
+        self._translator = Translator(profile)
+        self._tls = None if profile.tls is None else profile.tls.client_context()
+        self._carrier_limit = (
+            None if profile.rate is None else limiter(profile.rate, burst=profile.burst, shares=shares)
+        )
+        self._binds: list[Bind] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sink: LinkSink | None = None
+        self._chosen: Bind | None = None
+        self._turn = 0
+        self._is_draining = False
+        self._is_quiet = asyncio.Event()
+        modes = (BindMode.TX, BindMode.RX) if profile.bind_mode is BindMode.TX_RX else (profile.bind_mode,)
+        for number in range(1, profile.bind_count + 1):
+            for mode in modes:
+                self._add_bind(number, mode)
+
+    def __repr__(self) -> str:
+        binds = ", ".join(f"{bind.name} {bind.state.value}" for bind in self._binds)
+        return f"<SmppLink {self._profile.carrier} in flight {self.in_flight}: {binds}>"
+
+    # -- CarrierLink -----------------------------------------------------------------------------
+
+    @property
+    def carrier(self) -> str:
+        """Configured id of the carrier."""
+        return self._profile.carrier
+
+    @property
+    def in_flight(self) -> int:
+        """Submits without an answer, over all binds."""
+        return sum([bind.in_flight for bind in self._binds])
+
+    async def start(self, sink: LinkSink) -> None:
+        """Begin connecting; returns at once."""
+        if self._sink is not None:
+            raise RuntimeError(f"link {self.carrier} is started already")
+        self._sink = sink
+        for bind in self._binds:
+            self._start_bind(bind)
+
+    def ready(self, now_ns: int) -> Permit:
+        """Tell whether a submit could be written now, and what to wait for if not. Takes nothing."""
+        if self._is_draining:
+            return Permit(WAIT_FOR_EVENT, "draining")
+        binds = self._binds
+        count = len(binds)
+        reason, wait_ns, why = "no_bind", 0, ""
+        for step in range(count):
+            bind = binds[(self._turn + step) % count]
+            if not bind.can_submit:
+                continue
+            if not bind.free_slots:
+                reason = "window_full"
+                continue
+            permit = bind.pace.ask(now_ns)
+            if permit.wait_ns == 0:
+                self._chosen = bind
+                return GO
+            if not wait_ns or permit.wait_ns < wait_ns:
+                wait_ns, why = permit.wait_ns, permit.reason
+        return Permit(wait_ns, why) if wait_ns else Permit(WAIT_FOR_EVENT, reason)
+
+    def submit(self, segment: OutboundSegment, *, now_ns: int) -> None:
+        """Write one segment on the bind that `ready` found; raises RuntimeError without a GO just before."""
+        bind, self._chosen = self._chosen, None
+        if bind is None:
+            raise RuntimeError(f"submit on link {self.carrier} without a GO from ready")
+        try:
+            bind.submit(segment, now_ns=now_ns)
+        except UntranslatableError:
+            # Ours to know, not the carrier's: this dialect cannot say it, another carrier's may.
+            outcome = Refused(
+                "untranslatable", bind.name, Refusal.PERMANENT, try_other_route=True, alert=True
+            )
+            asyncio.get_running_loop().call_soon(segment.settle, segment, outcome)
+            return
+        self._turn += 1
+
+    def normalise_id(self, carrier_message_id: str) -> str:
+        """Return a submit response's id in the form that receipts are matched in."""
+        return self._translator.submitted_id(carrier_message_id)
+
+    def acknowledge(self, batch: Sequence[Inbound], *, stored: bool) -> None:
+        """Answer the carrier: taken for good, or (stored=False) to be sent again later."""
+        acknowledge(batch, is_stored=stored)
+        self._note_quiet()
+
+    def figures(self) -> tuple[BindFigures, ...]:
+        """Return the live figures of every bind."""
+        return tuple([bind.figures() for bind in self._binds])
+
+    async def drain(self, *, deadline_s: float) -> int:
+        """Stop submitting, wait for answers, unbind, close; return how many stayed without answer.
+
+        Receipts that the sink still holds are waited for as well, so that their acknowledgements leave.
+        """
+        self._is_draining = True
+        ambiguous_before = self._ambiguous_count
+        for bind in self._binds:
+            bind.stop()
+        unbind_s = min(UNBIND_SHARE_S, deadline_s / 4)
+        try:
+            async with asyncio.timeout(max(0.0, deadline_s - unbind_s)):
+                self._note_quiet()
+                await self._is_quiet.wait()
+        except TimeoutError:
+            pass
+        transports = [bind.transport for bind in self._binds if bind.transport is not None]
+        for bind in self._binds:
+            bind.unbind()
+        if transports:
+            await asyncio.wait([transport.closed for transport in transports], timeout=unbind_s)
+        self.abort()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=1.0)
+        return self._ambiguous_count - ambiguous_before
+
+    def abort(self) -> None:
+        """Close at once; open submits are settled as Ambiguous."""
+        self._is_draining = True
+        for bind in self._binds:
+            bind.stop()
+            bind.abort()
+        for task in self._tasks:
+            task.cancel()
+
+    # -- BindOwner -------------------------------------------------------------------------------
+
+    def on_slots(self) -> None:
+        """A slot became free or a bind came up."""
+        if self._is_draining:
+            self._note_quiet()
+        elif self._sink is not None:
+            self._sink.on_ready()
+
+    def on_inbound(self, batch: Sequence[Inbound]) -> None:
+        """Hand receipts and MO to the sink."""
+        assert self._sink is not None
+        self._sink.on_inbound(batch)
+
+    def on_late_answer(self, segment: OutboundSegment, outcome: Submitted) -> None:
+        """Hand a late answer to the sink."""
+        assert self._sink is not None
+        self._sink.on_late_answer(segment, outcome)
+
+    def on_bind_changed(self, event: BindChanged) -> None:
+        """Tell the sink."""
+        if self._sink is not None:
+            self._sink.on_bind_changed(event)
+
+    def on_fallback(self, bind: Bind) -> None:
+        """The carrier knows no bind_transceiver: go on as a transmitter with a receiver beside it."""
+        bind.become(BindMode.TX)
+        self._start_bind(self._add_bind(bind.number, BindMode.RX))
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    @property
+    def _ambiguous_count(self) -> int:
+        return sum([bind.counts.ambiguous for bind in self._binds])
+
+    def _add_bind(self, number: int, mode: BindMode) -> Bind:
+        profile = self._profile
+        bind_limit = None
+        if profile.bind_rate is not None and mode is not BindMode.RX:
+            bind_limit = limiter(profile.bind_rate, burst=profile.burst)
+        bind = Bind(
+            number,
+            mode,
+            profile=profile,
+            translator=self._translator,
+            pace=BindPace(carrier=self._carrier_limit, bind=bind_limit),
+            owner=self,
+            clock=self._clock,
+            random=self._random,
+            tls=self._tls,
+        )
+        self._binds.append(bind)
+        return bind
+
+    def _start_bind(self, bind: Bind) -> None:
+        if self._is_draining:
+            return
+        task = asyncio.get_running_loop().create_task(
+            bind.run(), name=f"smpp.bind.{self.carrier}.{bind.name}"
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._bind_ended)
+
+    def _bind_ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # A bind ends by `stop` or by a bug; a bug must be seen, and the loop's handler logs it.
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": f"bind task of {self.carrier} failed", "exception": error, "task": task}
+            )
+
+    def _note_quiet(self) -> None:
+        if self._is_draining and not any(bind.in_flight or bind.unacknowledged_count for bind in self._binds):
+            self._is_quiet.set()

@@ -1,0 +1,126 @@
+"""Everything that is particular about one carrier's SMPP, as data: the link has no `if carrier ==` anywhere.
+
+Built from the configuration by `gateway.runtime.wiring`; read by `translate`, `bind` and `link`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from adapters.smpp.classify import StatusClass
+from adapters.smpp.session.sending import SessionConfig
+from adapters.smpp.session.timers import SECOND_NS, TimerSettings
+from adapters.smpp.transport import TlsSettings
+from adapters.smpp.wire.receipt_text import IdFormat
+
+DefaultAlphabet = Literal["gsm7", "latin1", "ascii"]
+"""What data_coding 0 ("SMSC default alphabet") means on a carrier (sms-domain A13)."""
+
+
+class BindMode(StrEnum):
+    """Which binds are opened; TRX falls back to TX + RX where the carrier does not know it (0x03)."""
+
+    TRX = "trx"
+    TX_RX = "tx_rx"
+    TX = "tx"
+    RX = "rx"
+
+
+@dataclass(frozen=True, slots=True)
+class AddressType:
+    """TON and NPI of one kind of address (SMPP 3.4 §5.2.5, §5.2.6)."""
+
+    ton: int
+    npi: int
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierProfile:
+    """One carrier as its contract and its interface sheet describe it. Durations in seconds, sizes as named.
+
+    `data_coding_map` replaces the data_coding that segmentation chose (7-bit as 0xF0, say).
+    `status_overrides` gives command_status codes another class than `classify` would. `rate` and `bind_rate` are
+    text with unit ("100/s"); None means no limit of that kind. `burst` is how many segments may exceed them in any
+    second, None for 2 %.
+    """
+
+    carrier: str
+    host: str
+    port: int
+    system_id: str
+    password: str = field(repr=False)
+    system_type: str = ""
+    interface_version: int = 0x34
+    bind_mode: BindMode = BindMode.TRX
+    bind_count: int = 1
+    address_range: str = ""
+    tls: TlsSettings | None = None
+
+    default_alphabet: DefaultAlphabet = "gsm7"
+    receipt_id_format: IdFormat = "string"
+    service_type: str = ""
+    long_number: AddressType = AddressType(1, 1)
+    short_code: AddressType = AddressType(3, 0)
+    alphanumeric: AddressType = AddressType(5, 0)
+    recipient: AddressType = AddressType(1, 1)
+    registered_delivery: int = 1
+    priority_flag_otp: int = 0
+    protocol_id: int = 0
+    esm_class: int = 0
+    sends_validity: bool = True
+    data_coding_map: Mapping[int, int] = field(default_factory=dict)
+    status_overrides: Mapping[int, StatusClass] = field(default_factory=dict)
+
+    rate: str | None = None
+    bind_rate: str | None = None
+    burst: int | None = None
+    window_slots: int = 10
+    max_unacknowledged: int = 5000
+
+    connect_timeout_s: float = 10.0
+    bind_timeout_s: float = 10.0
+    response_timeout_s: float = 30.0
+    enquire_link_s: float = 30.0
+    enquire_link_response_s: float = 10.0
+    enquire_link_tries: int = 1
+    unbind_timeout_s: float = 5.0
+    reconnect_min_s: float = 1.0
+    reconnect_max_s: float = 60.0
+    refused_bind_s: float = 300.0
+    stable_after_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.bind_count <= 100:
+            raise ValueError(f"bind_count {self.bind_count} is not within 1 to 100")
+        if not 1 <= self.window_slots <= 10_000:
+            raise ValueError(f"window_slots {self.window_slots} is not within 1 to 10000")
+        if self.max_unacknowledged < 1:
+            raise ValueError(f"max_unacknowledged {self.max_unacknowledged} is below 1")
+        if len(self.system_id) > 15 or len(self.password) > 8:
+            # SMPP 3.4 §5.2.1, §5.2.2: what is longer cannot be written into a bind.
+            raise ValueError("system_id has at most 15 characters and password at most 8")
+        if not 0 < self.reconnect_min_s <= self.reconnect_max_s:
+            raise ValueError(
+                f"reconnect_min_s {self.reconnect_min_s} is not within 0 to {self.reconnect_max_s}"
+            )
+
+    def session_config(self) -> SessionConfig:
+        """Return the limits of one session in the units of the session core."""
+        return SessionConfig(
+            window_slots=self.window_slots,
+            late_slots=max(1000, 4 * self.window_slots),
+            timers=TimerSettings(
+                session_init_ns=_ns(self.bind_timeout_s),
+                bind_response_ns=_ns(self.bind_timeout_s),
+                response_ns=_ns(self.response_timeout_s),
+                enquire_link_ns=_ns(self.enquire_link_s),
+                enquire_link_response_ns=_ns(self.enquire_link_response_s),
+                enquire_link_tries=self.enquire_link_tries,
+                unbind_response_ns=_ns(self.unbind_timeout_s),
+            ),
+        )
+
+
+def _ns(seconds: float) -> int:
+    return int(seconds * SECOND_NS)

@@ -1,0 +1,222 @@
+"""Between the domain and one carrier's dialect: segments to submit_sm bodies, deliver_sm to receipts and MO.
+
+One `Translator` per carrier, used by its link; everything particular comes from the `CarrierProfile`.
+"""
+
+import re
+from functools import lru_cache
+
+from adapters.smpp.profile import AddressType, BindMode, CarrierProfile
+from adapters.smpp.wire import constants as c
+from adapters.smpp.wire.fields import MAX_SHORT_MESSAGE_OCTETS
+from adapters.smpp.wire.pdus import BindReceiver, BindTransceiver, BindTransmitter, DataSm, DeliverSm
+from adapters.smpp.wire.receipt_text import is_receipt, normalise_id, parse_receipt, parse_receipt_date
+from adapters.smpp.wire.times import format_relative
+from adapters.smpp.wire.tlv import Tlv, encode_tlvs, tlv_of
+from gateway.domain import gsm7
+from gateway.domain.addresses import SenderKind, parse_sender
+from gateway.domain.message import MessageClass, OutboundSegment
+from gateway.domain.receipts import MessageState, MobileOriginated, Receipt
+
+_BIND_PDUS: dict[BindMode, type[BindTransceiver | BindTransmitter | BindReceiver]] = {
+    BindMode.TRX: BindTransceiver,
+    BindMode.TX: BindTransmitter,
+    BindMode.RX: BindReceiver,
+}
+MAX_REMEMBERED_SENDERS = 10_000
+MAX_RAW_OCTETS = 255
+
+_FREE_TEXT = re.compile(rb"text[ \t]{0,3}:", re.IGNORECASE)
+_ACKNOWLEDGEMENTS_OF_PEOPLE = ("sme_delivery_ack", "manual_ack")
+
+
+class UntranslatableError(ValueError):
+    """A segment that cannot be said in this carrier's dialect; it may go to another carrier."""
+
+
+class Translator:
+    """Translates for one carrier, in both directions; remembers the octets of each sender (bounded)."""
+
+    __slots__ = ("_heads", "_profile")
+
+    def __init__(self, profile: CarrierProfile) -> None:
+        self._profile = profile
+        self._heads: dict[str, bytes] = {}
+
+    def bind_pdu(self, mode: BindMode) -> BindTransceiver | BindTransmitter | BindReceiver:
+        """Return the bind that asks for `mode` (TRX, TX or RX; SMPP 3.4 §4.1)."""
+        profile = self._profile
+        return _BIND_PDUS[mode](
+            system_id=profile.system_id,
+            password=profile.password,
+            system_type=profile.system_type,
+            interface_version=profile.interface_version,
+            address_range=profile.address_range,
+        )
+
+    # -- out -------------------------------------------------------------------------------------
+
+    def submit_body(self, segment: OutboundSegment, *, now_ms: int, allows_tlvs: bool = True) -> bytes:
+        """Return the body of a submit_sm (SMPP 3.4 §4.4.1): the session puts the header before it.
+
+        validity_period is what remains of the message's validity at `now_ms` (E4), at least one second: what has
+        expired is the caller's to hold back. Raises UntranslatableError.
+        """
+        profile, message, payload = self._profile, segment.message, segment.payload
+        head = self._heads.get(message.sender)
+        if head is None:
+            head = self._remember_head(message.sender)
+        short_message = payload.short_message
+        data_coding = segment.data_coding
+        if data_coding == c.DATA_CODING_DEFAULT and profile.default_alphabet != "gsm7":
+            short_message = self._in_default_alphabet(payload.udh, short_message)
+        sm_length = len(short_message)
+        if sm_length > MAX_SHORT_MESSAGE_OCTETS:
+            raise UntranslatableError(
+                f"short_message has {sm_length} octets, at most {MAX_SHORT_MESSAGE_OCTETS} fit"
+            )
+        recipient = message.recipient
+        if not (recipient.isascii() and recipient.isdigit() and len(recipient) <= 20):
+            raise UntranslatableError("the recipient is not 1 to 20 digits")
+        tail = b""
+        if payload.tlvs:
+            if not allows_tlvs:
+                raise UntranslatableError("the carrier's interface version knows no TLVs (SMPP 3.4 only)")
+            tail = encode_tlvs(tuple(_tlv(name, value) for name, value in payload.tlvs))
+        validity = b""
+        if profile.sends_validity:
+            validity = _relative(max(1, (message.valid_until - now_ms) // 1000))
+        priority_flag = profile.priority_flag_otp if message.message_class is MessageClass.OTP else 0
+        return b"%b%b\0%c%c%c\0%b\0%c\0%c\0%c%b%b" % (
+            head,
+            recipient.encode(),
+            payload.esm_class | profile.esm_class,
+            profile.protocol_id,
+            priority_flag,
+            validity,
+            profile.registered_delivery if segment.wants_receipt else 0,
+            profile.data_coding_map.get(data_coding, data_coding),
+            sm_length,
+            short_message,
+            tail,
+        )
+
+    def _remember_head(self, sender: str) -> bytes:
+        """Return service_type, source address and the type of the destination: the same for every text of a sender."""
+        profile = self._profile
+        try:
+            parsed = parse_sender(sender)
+        except ValueError as error:
+            raise UntranslatableError(str(error)) from None
+        kind: AddressType = {
+            SenderKind.SHORT_CODE: profile.short_code,
+            SenderKind.LONG_NUMBER: profile.long_number,
+            SenderKind.ALPHANUMERIC: profile.alphanumeric,
+        }[parsed.kind]
+        head = b"%b\0%c%c%b\0%c%c" % (
+            profile.service_type.encode("latin-1"),
+            kind.ton,
+            kind.npi,
+            parsed.source_addr.encode("latin-1"),
+            profile.recipient.ton,
+            profile.recipient.npi,
+        )
+        if len(self._heads) >= MAX_REMEMBERED_SENDERS:
+            self._heads.clear()
+        self._heads[sender] = head
+        return head
+
+    def _in_default_alphabet(self, udh: bytes, short_message: bytes) -> bytes:
+        """Return the octets with the text after `udh` in the alphabet that data_coding 0 means here (A13)."""
+        text = gsm7.decode_unpacked(short_message[len(udh) :])
+        alphabet = self._profile.default_alphabet
+        try:
+            return udh + text.encode(alphabet)
+        except UnicodeEncodeError as error:
+            raise UntranslatableError(
+                f"U+{ord(text[error.start]):04X} is not in the carrier's {alphabet}"
+            ) from None
+
+    # -- in --------------------------------------------------------------------------------------
+
+    def inbound(self, pdu: DeliverSm | DataSm, *, bind: str, now_ms: int) -> Receipt | MobileOriginated:
+        """Return what a deliver_sm or data_sm says; never raises for anything the carrier wrote."""
+        if not is_receipt(esm_class=pdu.esm_class, tlvs=pdu.tlvs):
+            return self._mobile_originated(pdu, bind=bind, now_ms=now_ms)
+        short_message = pdu.short_message if isinstance(pdu, DeliverSm) else b""
+        parsed = parse_receipt(
+            esm_class=pdu.esm_class, data_coding=pdu.data_coding, short_message=short_message, tlvs=pdu.tlvs
+        )
+        id_format = self._profile.receipt_id_format
+        message_id = normalise_id(parsed.message_id or "", id_format, side="receipt")
+        second_id: str | None = None
+        if parsed.message_id_tlv is not None and parsed.message_id_text is not None:
+            second_id = normalise_id(parsed.message_id_text, id_format, side="receipt")
+            if second_id == message_id:
+                second_id = None
+        network_error = parsed.network_error
+        return Receipt(
+            self._profile.carrier,
+            bind,
+            message_id,
+            _STATES.get(parsed.state or "", MessageState.UNKNOWN),
+            now_ms,
+            parsed.receipt_type == "intermediate",
+            second_id,
+            parsed.raw_stat,
+            parsed.err,
+            None if network_error is None else network_error.network_type,
+            None if network_error is None else network_error.code,
+            _iso_date(parsed.raw_submit_date),
+            _iso_date(parsed.raw_done_date),
+            None if parsed.receipt_type in _ACKNOWLEDGEMENTS_OF_PEOPLE else _without_free_text(parsed.raw),
+        )
+
+    def submitted_id(self, carrier_message_id: str) -> str:
+        """Return the id of a submit_sm_resp in the form that receipts are matched in (F13)."""
+        return normalise_id(carrier_message_id, self._profile.receipt_id_format, side="resp")
+
+    def _mobile_originated(self, pdu: DeliverSm | DataSm, *, bind: str, now_ms: int) -> MobileOriginated:
+        return MobileOriginated(
+            carrier=self._profile.carrier,
+            bind=bind,
+            sender=pdu.source_addr,
+            recipient=pdu.destination_addr,
+            data_coding=pdu.data_coding,
+            esm_class=pdu.esm_class,
+            short_message_hex=pdu.short_message.hex() if isinstance(pdu, DeliverSm) else "",
+            received_at=now_ms,
+            service_type=pdu.service_type,
+            tlvs_hex=tuple((tlv.tag, tlv.value.hex()) for tlv in pdu.tlvs),
+        )
+
+
+_TAGS: dict[str, int] = {name: tag for tag, name in c.TLV_NAMES.items()}
+
+
+def _tlv(name: str, value: int | bytes) -> Tlv:
+    return tlv_of(_TAGS[name], value)
+
+
+_STATES: dict[str, MessageState] = {state.value: state for state in MessageState}
+
+
+@lru_cache(maxsize=4096)
+def _relative(seconds: int) -> bytes:
+    return format_relative(seconds).encode()
+
+
+@lru_cache(maxsize=4096)
+def _iso_date(raw: str | None) -> str | None:
+    """Return a receipt's date as naive ISO text, None when it is no date (F6, F7). Dates repeat, so they are kept."""
+    when = parse_receipt_date(raw)
+    return None if when is None else when.isoformat()
+
+
+def _without_free_text(raw: bytes) -> str | None:
+    """Return the receipt's text up to its `text:` field, so that no message text is kept; None for UTF-16."""
+    cut = _FREE_TEXT.search(raw)
+    head = raw[: cut.start()] if cut is not None else raw
+    if b"\0" in head[:4]:
+        return None
+    return head[:MAX_RAW_OCTETS].decode("latin-1").rstrip(" \0") or None

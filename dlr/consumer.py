@@ -1,0 +1,327 @@
+"""dlr: receipts of the bus find their segment and become events (D8). Runs in the role `back`.
+
+It is the only writer of a submission's receipt columns. One batch is one transaction: look-up, judgement, update,
+parking, events, position.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from prometheus_client import CollectorRegistry
+
+from dlr.aggregate import weigh
+from dlr.correlate import Effect, after, judge, keys_of, match
+from dlr.parking import PARKED_MS, Parking
+from gateway.bus.codec import decode_as, encode
+from gateway.bus.reader import BatchReader, Taken
+from gateway.bus.reader_metrics import ReaderMetrics
+from gateway.bus.topics import DLR_GROUP, EVENTS, RECEIPTS
+from gateway.domain.events import Receipted
+from gateway.domain.lifecycle import State
+from gateway.domain.receipts import MessageState, Receipt
+from gateway.ports.bus import Bus, Commit, Record, Transaction
+from gateway.ports.clock import Clock
+from gateway.ports.record_store import (
+    CarrierKey,
+    DeadRow,
+    ParkedRow,
+    ParkedStore,
+    ReceiptStore,
+    ReceiptUpdate,
+    Submission,
+)
+from gateway.ports.store import Transactions
+from gateway.telemetry.metrics import counter, histogram
+
+SETTLE_S: Final = 0.2
+"""How old a receipt should be before it is looked up: the recorder is then done with its submission as a rule."""
+
+_json = msgspec.json.Encoder().encode
+
+_NUL: Final = b"\\u0000"
+_TEXT_FIELDS: Final = (
+    "carrier_message_id",
+    "second_id",
+    "raw_stat",
+    "err",
+    "submit_date",
+    "done_date",
+    "raw",
+    "bind",
+)
+
+_Place = tuple[UUID, int, int]
+
+
+class DlrMetrics:
+    """One bundle per process. `carriers` are the configured ids, so that every series exists from the start."""
+
+    def __init__(self, registry: CollectorRegistry, *, carriers: Sequence[str] = ()) -> None:
+        self.received = counter(registry, "dlr_received_total")
+        self.latency = histogram(registry, "dlr_latency_seconds")
+        self.unmatched = counter(registry, "dlr_unmatched_total")
+        self.duplicate = counter(registry, "dlr_duplicate_total")
+        self.out_of_order = counter(registry, "dlr_out_of_order_total")
+        for carrier in carriers:
+            for state in MessageState:
+                self.received.labels(carrier, state.value)
+            for one in (self.latency, self.unmatched, self.duplicate, self.out_of_order):
+                one.labels(carrier)
+
+    def judged(self, counted: Sequence[tuple[Receipt, Submission, Effect]]) -> None:
+        """Count the receipts of a batch that found their segment."""
+        kinds = Counter((receipt.carrier, receipt.message_state, effect) for receipt, _, effect in counted)
+        for (carrier, message_state, effect), count in kinds.items():
+            self.received.labels(carrier, message_state.value).inc(count)
+            if effect is Effect.DUPLICATE:
+                self.duplicate.labels(carrier).inc(count)
+            elif effect is not Effect.APPLIED:
+                self.out_of_order.labels(carrier).inc(count)
+        latencies = {carrier: self.latency.labels(carrier) for carrier, _, _ in kinds}
+        for receipt, submission, effect in counted:
+            if effect is Effect.APPLIED and receipt.state.is_final:
+                waited_ms = max(0, receipt.received_at - submission.submitted_at)
+                latencies[receipt.carrier].observe(waited_ms / 1000)
+
+
+class _Kept(msgspec.Struct, omit_defaults=True):
+    """What stays of a receipt on its submission: the columns beside it say the rest."""
+
+    message_state: MessageState
+    received_at: int
+    bind: str
+    raw_stat: str | None = None
+    err: str | None = None
+    network_error_type: int | None = None
+    network_error_code: int | None = None
+    submit_date: str | None = None
+    done_date: str | None = None
+    raw: str | None = None
+
+
+@dataclass(slots=True)
+class _Judged:
+    """What a batch comes to."""
+
+    events: list[Record] = field(default_factory=list)
+    updates: dict[_Place, ReceiptUpdate] = field(default_factory=dict)
+    parked: list[ParkedRow] = field(default_factory=list)
+    parked_keys: list[CarrierKey] = field(default_factory=list)
+    counted: list[tuple[Receipt, Submission, Effect]] = field(default_factory=list)
+    unmatched: list[Receipt] = field(default_factory=list)
+
+
+class DlrConsumer:
+    """One per process. `run` until `stop`, which ends after the batch in hand."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        db: Transactions,
+        submissions: ReceiptStore,
+        parked: ParkedStore,
+        clock: Clock,
+        metrics: DlrMetrics,
+        reader_metrics: ReaderMetrics,
+        partitions: Sequence[int] | None = None,
+        batch_limit: int = 1000,
+        settle_s: float = SETTLE_S,
+    ) -> None:
+        self._bus = bus
+        self._db = db
+        self._submissions = submissions
+        self._parked = parked
+        self._clock = clock
+        self._metrics = metrics
+        self._dead = reader_metrics.dead
+        self._settle_ms = settle_s * 1000
+        self._parking = Parking(bus, db=db, submissions=submissions, parked=parked, clock=clock)
+        self.reader = BatchReader(
+            bus,
+            self,
+            group=DLR_GROUP,
+            topic=RECEIPTS,
+            table="submissions",
+            clock=clock,
+            metrics=reader_metrics,
+            partitions=partitions,
+            limit=batch_limit,
+        )
+
+    async def run(self) -> None:
+        """Match receipts until `stop`."""
+        await self.reader.run()
+
+    def stop(self) -> None:
+        """End `run` after the batch in hand."""
+        self.reader.stop()
+
+    async def handle(self, batch: Sequence[Taken], commits: Sequence[Commit]) -> None:
+        """Write one batch; RowRejectedError when the database refuses one of its values for good."""
+        receipts, dead = self._decode(batch)
+        await self._let_settle(receipts)
+        async with self._db.transaction() as tx:
+            judged = await self._judge(tx, receipts)
+            await self._submissions.apply(tx, list(judged.updates.values()))
+            await self._parked.park(tx, judged.parked)
+            if dead:
+                await self._submissions.insert_dead(tx, dead)
+            if judged.events:
+                await self._bus.append(judged.events, commits=commits, tx=tx)
+            else:
+                await self._bus.commit(commits, tx=tx)
+        self._metrics.judged(judged.counted)
+        for receipt in judged.unmatched:
+            self._metrics.unmatched.labels(receipt.carrier).inc()
+        if dead:
+            self._dead.labels("envelope").inc(len(dead))
+        await self._parking.look_again(judged.parked_keys)
+
+    async def bury(self, record: Taken, error: str, commits: Sequence[Commit]) -> None:
+        """Keep a record that can never be processed, and go past it."""
+        row = DeadRow(RECEIPTS, record.partition, record.offset, record.value, error, self._clock.now_ms())
+        async with self._db.transaction() as tx:
+            await self._submissions.insert_dead(tx, [row])
+            await self._bus.commit(commits, tx=tx)
+
+    def _decode(self, batch: Sequence[Taken]) -> tuple[list[tuple[Receipt, bytes]], list[DeadRow]]:
+        receipts: list[tuple[Receipt, bytes]] = []
+        dead: list[DeadRow] = []
+        for record in batch:
+            try:
+                receipt: Receipt = decode_as(Receipt, record.value)
+                if _NUL in record.value:
+                    receipt = _storable(receipt)
+                receipts.append((receipt, record.value))
+            except Exception as error:  # noqa: BLE001 - one bad record must not stop all the others
+                text = f"{type(error).__name__}: {error}"[:500]
+                now_ms = self._clock.now_ms()
+                dead.append(DeadRow(RECEIPTS, record.partition, record.offset, record.value, text, now_ms))
+        return receipts, dead
+
+    async def _let_settle(self, receipts: Sequence[tuple[Receipt, bytes]]) -> None:
+        # A fast carrier's receipt overtakes the recorder, which waits for company; parking such a receipt costs
+        # three more writes. In a backlog the newest receipt is old and nothing waits.
+        newest_at = max((receipt.received_at for receipt, _ in receipts), default=0)
+        age_ms = self._clock.now_ms() - newest_at
+        await self.reader.pause(min(self._settle_ms, self._settle_ms - age_ms) / 1000)
+
+    async def _judge(self, tx: Transaction, receipts: Sequence[tuple[Receipt, bytes]]) -> _Judged:
+        judged = _Judged()
+        found = await self._find(tx, [receipt for receipt, _ in receipts])
+        pairs: list[tuple[Receipt, Submission]] = []
+        for receipt, value in receipts:
+            submission = match(receipt, found)
+            if submission is None:
+                judged.unmatched.append(receipt)
+                judged.parked_keys.extend(keys_of(receipt))
+                judged.parked.append(self._park(receipt, value))
+            else:
+                pairs.append((receipt, submission))
+        known = await self._known(tx, pairs)
+        for receipt, submission in pairs:
+            self._judge_one(judged, receipt, place=submission[:3], known=known)
+        return judged
+
+    async def _find(self, tx: Transaction, receipts: Sequence[Receipt]) -> dict[CarrierKey, list[Submission]]:
+        now_ms = self._clock.now_ms()
+        keys = [keys_of(receipt) for receipt in receipts]
+        found = await self._submissions.find(tx, list({one[0]: None for one in keys if one}), now_ms=now_ms)
+        second = {one[1]: None for one in keys if len(one) > 1 and one[0] not in found}
+        if second:
+            found.update(await self._submissions.find(tx, list(second), now_ms=now_ms))
+        return found
+
+    async def _known(
+        self, tx: Transaction, pairs: Sequence[tuple[Receipt, Submission]]
+    ) -> dict[UUID, dict[_Place, Submission]]:
+        """Return the submissions of each message, all of them where others than the matched one have a say.
+
+        Those messages are locked first and read then: of two consumers that hold receipts of two segments of one
+        message, the second one sees what the first has written, so one of them finds the message complete.
+        """
+        known: dict[UUID, dict[_Place, Submission]] = {}
+        shared: dict[UUID, None] = {}
+        for receipt, one in pairs:
+            known.setdefault(one.message_id, {})[one[:3]] = one
+            if (
+                one.segment_count > 1
+                or one.attempt > 1
+                or receipt.state not in (State.DELIVERED, State.SUBMITTED)
+            ):
+                shared[one.message_id] = None
+        await self._submissions.lock_messages(tx, list(shared))
+        for one in await self._submissions.submissions_of(tx, list(shared)):
+            known[one.message_id][one[:3]] = one
+        return known
+
+    def _judge_one(
+        self,
+        judged: _Judged,
+        receipt: Receipt,
+        *,
+        place: _Place,
+        known: dict[UUID, dict[_Place, Submission]],
+    ) -> None:
+        of_message = known[place[0]]
+        submission = of_message[place]
+        effect = judge(submission, receipt)
+        submission = of_message[place] = after(submission, receipt, effect)
+        if effect is Effect.APPLIED:
+            judged.updates[place] = ReceiptUpdate(*place, receipt.state.value, _kept(receipt))
+        message_state, partial = weigh(of_message.values(), submission.segment_count)
+        event = Receipted(
+            message_id=submission.message_id,
+            at=receipt.received_at,
+            segment_index=submission.segment_index,
+            attempt=submission.attempt,
+            segment_state=receipt.state,
+            message_state=message_state,
+            effect=effect.value,
+            receipt=receipt,
+            partial=partial,
+        )
+        judged.events.append(Record(EVENTS, submission.message_id.bytes, encode(event)))
+        judged.counted.append((receipt, submission, effect))
+
+    def _park(self, receipt: Receipt, value: bytes) -> ParkedRow:
+        now_ms = self._clock.now_ms()
+        return ParkedRow(
+            receipt.carrier,
+            receipt.carrier_message_id,
+            receipt.second_id or None,
+            now_ms,
+            now_ms + PARKED_MS,
+            value,
+        )
+
+
+def _kept(receipt: Receipt) -> str:
+    kept = _Kept(
+        receipt.message_state,
+        receipt.received_at,
+        receipt.bind,
+        receipt.raw_stat,
+        receipt.err,
+        receipt.network_error_type,
+        receipt.network_error_code,
+        receipt.submit_date,
+        receipt.done_date,
+        receipt.raw,
+    )
+    return _json(kept).decode()
+
+
+def _storable(receipt: Receipt) -> Receipt:
+    """Return the receipt without NUL in any text: a carrier may send it, PostgreSQL cannot hold it."""
+    texts = {
+        name: text.replace("\x00", "\ufffd")
+        for name in _TEXT_FIELDS
+        if (text := getattr(receipt, name)) and "\x00" in text
+    }
+    return replace(receipt, **texts) if texts else receipt

@@ -1,0 +1,70 @@
+"""Which segment a receipt belongs to, and what it changes there. Pure: the look-ups are given.
+
+A receipt is matched by (carrier, carrier message id) and nothing else, never by the number it came for
+(sms-domain F20). Carriers reuse ids, so the newest submission has them.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+from gateway.domain.lifecycle import State
+from gateway.domain.receipts import Receipt
+from gateway.ports.record_store import CarrierKey, Submission
+
+
+class Effect(StrEnum):
+    """What a receipt does to its segment."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    LATE = "late"
+    CONFLICT = "conflict"
+
+
+def keys_of(receipt: Receipt) -> tuple[CarrierKey, ...]:
+    """Return the keys to look for, the strongest first; empty when the carrier named no id at all."""
+    first, second = receipt.carrier_message_id, receipt.second_id
+    if not second or second == first:
+        return (CarrierKey(receipt.carrier, first),) if first else ()
+    keys = (CarrierKey(receipt.carrier, first), CarrierKey(receipt.carrier, second))
+    return keys if first else keys[1:]
+
+
+def match(receipt: Receipt, found: Mapping[CarrierKey, Sequence[Submission]]) -> Submission | None:
+    """Return the newest submission that has the receipt's id, else its second id; None when there is none."""
+    for key in keys_of(receipt):
+        candidates = found.get(key)
+        if candidates:
+            return max(candidates, key=_age) if len(candidates) > 1 else candidates[0]
+    return None
+
+
+def _age(submission: Submission) -> tuple[int, int, int]:
+    return submission.submitted_at, submission.message_id.int, submission.attempt
+
+
+def current_state(submission: Submission) -> State:
+    """Return the state of one submission: what the submit said if that was final, else what receipts said."""
+    if submission.state.is_final or submission.receipt_state is None:
+        return submission.state
+    return submission.receipt_state
+
+
+def judge(submission: Submission, receipt: Receipt) -> Effect:
+    """Return what the receipt does: only the first final and news on the way to it are applied (F14, F16)."""
+    now = current_state(submission)
+    to = receipt.state
+    if now.is_final:
+        if not to.is_final:
+            return Effect.LATE
+        return Effect.DUPLICATE if to is now else Effect.CONFLICT
+    if not to.is_final and submission.receipt_stat == receipt.message_state:
+        return Effect.DUPLICATE
+    return Effect.APPLIED
+
+
+def after(submission: Submission, receipt: Receipt, effect: Effect) -> Submission:
+    """Return the submission as it is once the receipt was judged."""
+    if effect is not Effect.APPLIED:
+        return submission
+    return submission._replace(receipt_state=receipt.state, receipt_stat=receipt.message_state.value)

@@ -1,0 +1,71 @@
+"""Envelopes on the bus: versioned JSON by msgspec (D11).
+
+`{"v": 1, "t": "<type>", "d": {...}}`. A new optional field keeps the version; anything else gets a new version and
+an upcaster here, and the golden files of the tests keep every old version readable.
+"""
+
+from typing import Any
+
+import msgspec
+
+from gateway.domain.events import Accepted, Attempted, Event, Noted, Receipted
+from gateway.domain.message import Message
+from gateway.domain.receipts import MobileOriginated, Receipt
+
+VERSION = 1
+
+
+class EnvelopeError(ValueError):
+    """The record is not an envelope that this version can read."""
+
+
+class _Envelope(msgspec.Struct):
+    v: int
+    t: str
+    d: msgspec.Raw
+
+
+_TYPES: dict[str, type[Any]] = {
+    "message": Message,
+    "accepted": Accepted,
+    "attempted": Attempted,
+    "noted": Noted,
+    "receipted": Receipted,
+    "receipt": Receipt,
+    "mo": MobileOriginated,
+}
+_NAMES = {kind: name for name, kind in _TYPES.items()}
+_PREFIX = {kind: f'{{"v":{VERSION},"t":"{name}","d":'.encode() for kind, name in _NAMES.items()}
+_DECODERS = {name: msgspec.json.Decoder(kind) for name, kind in _TYPES.items()}
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_ENCODE = msgspec.json.Encoder().encode
+
+Payload = Message | Event | Receipt | MobileOriginated
+
+
+def encode(payload: Payload) -> bytes:
+    """Return the envelope of a message, event, receipt or MO."""
+    return _PREFIX[type(payload)] + _ENCODE(payload) + b"}"
+
+
+def decode(value: bytes) -> Payload:
+    """Return what `encode` was given; raise EnvelopeError naming what is wrong."""
+    try:
+        envelope = _ENVELOPE.decode(value)
+        if envelope.v != VERSION:
+            raise EnvelopeError(f"envelope version {envelope.v}, this program reads {VERSION}")
+        decoder = _DECODERS.get(envelope.t)
+        if decoder is None:
+            raise EnvelopeError(f"unknown envelope type {envelope.t!r}")
+        payload: Payload = decoder.decode(envelope.d)
+    except msgspec.MsgspecError as error:
+        raise EnvelopeError(f"not an envelope: {error}") from None
+    return payload
+
+
+def decode_as(kind: type[Any], value: bytes) -> Any:
+    """Return the payload, which must be of `kind`."""
+    payload = decode(value)
+    if not isinstance(payload, kind):
+        raise EnvelopeError(f"a {_NAMES[type(payload)]} where a {_NAMES[kind]} belongs")
+    return payload

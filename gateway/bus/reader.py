@@ -1,0 +1,198 @@
+"""How a feature reads a topic to its end and stays there: batches, pacing, stopping, retries.
+
+Used by the recorder and dlr, one instance each, over any bus. The handler does the work and stores the commits it is
+given, in the same transaction as its rows; this class keeps the place and the rhythm.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Protocol
+
+import structlog
+
+from gateway.bus.reader_metrics import ReaderMetrics
+from gateway.ports.bus import Bus, Commit, Position
+from gateway.ports.clock import Clock
+from gateway.ports.record_store import RowRejectedError
+
+_log = structlog.get_logger()
+
+_RETRY_FIRST_S: Final = 0.1
+_RETRY_MAX_S: Final = 5.0
+_LAG_EVERY_NS: Final = 5_000_000_000
+
+
+class Taken(NamedTuple):
+    """One record with its place."""
+
+    partition: int
+    offset: int
+    value: bytes
+
+
+class BatchHandler(Protocol):
+    """What a feature does with records. Each method stores the commits it is given, or raises and leaves no trace."""
+
+    async def handle(self, batch: Sequence[Taken], commits: Sequence[Commit]) -> None:
+        """Process the batch; RowRejectedError when the database refuses one of its values for good."""
+
+    async def bury(self, record: Taken, error: str, commits: Sequence[Commit]) -> None:
+        """Keep a record that can never be processed, and go past it."""
+
+
+class BatchReader:
+    """Reads all (or the given) partitions of one topic for one group; one `run` at a time.
+
+    `limit` bounds a batch in records; `linger_s` is how long records may wait for company; `table` labels metrics.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        handler: BatchHandler,
+        *,
+        group: str,
+        topic: str,
+        table: str,
+        clock: Clock,
+        metrics: ReaderMetrics,
+        partitions: Sequence[int] | None = None,
+        limit: int = 1000,
+        linger_s: float = 0.03,
+        idle_s: float = 0.5,
+    ) -> None:
+        self._bus = bus
+        self._handler = handler
+        self._group = group
+        self._topic = topic
+        self._table = table
+        self._clock = clock
+        self._metrics = metrics
+        self._partitions = partitions
+        self._limit = limit
+        self._linger_s = linger_s
+        self._idle_s = idle_s
+        self._next: dict[int, int] = {}
+        self._stopping = asyncio.Event()
+        self._lag_due_ns = 0
+        self._retry_s = 0.0
+        metrics.introduce(topic=topic, group=group, table=table)
+
+    def stop(self) -> None:
+        """End `run` after the batch in hand."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Process records until `stop`; an error is retried with growing pauses, never given up."""
+        while not self._stopping.is_set():
+            try:
+                await self._run()
+            except Exception as error:  # noqa: BLE001 - whatever the outside world does, the records wait for us
+                # The commit may have been stored before the connection broke: ask again where we stand.
+                self._next.clear()
+                self._metrics.errors.labels(self._table, "database").inc()
+                self._retry_s = min(max(self._retry_s * 2, _RETRY_FIRST_S), _RETRY_MAX_S)
+                _log.warning(
+                    "consumer.retry",
+                    topic=self._topic,
+                    group=self._group,
+                    error=type(error).__name__,
+                    in_s=self._retry_s,
+                )
+                await self.pause(self._retry_s)
+
+    async def drain(self) -> int:
+        """Process what is there now, once, and return the number of records; for tests and tools."""
+        if not self._next:
+            await self._open()
+        count = 0
+        while True:
+            batch, _ = await self._read()
+            if not batch:
+                return count
+            await self._process(batch)
+            count += len(batch)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, or return at once when stopping."""
+        if seconds > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._stopping.wait()
+
+    async def _run(self) -> None:
+        if not self._next:
+            await self._open()
+        was_full = False
+        while not self._stopping.is_set():
+            if not was_full:
+                await self.pause(self._linger_s)
+            batch, was_full = await self._read()
+            if batch:
+                await self._process(batch)
+            await self._observe()
+            if not batch:
+                await self._bus.wait([self._topic], timeout_s=self._idle_s)
+
+    async def _open(self) -> None:
+        await self._bus.register_group(self._group, [self._topic])
+        partitions = self._partitions
+        if partitions is None:
+            partitions = range(self._bus.partitions(self._topic))
+        for partition in partitions:
+            position = await self._bus.position(self._group, self._topic, partition)
+            self._next[partition] = position.offset
+
+    async def _read(self) -> tuple[list[Taken], bool]:
+        batch: list[Taken] = []
+        # Each partition may fill its share, so a flood in one does not starve the others.
+        share = max(1, self._limit // len(self._next))
+        was_full = False
+        for partition, offset in self._next.items():
+            records = await self._bus.read(self._topic, partition, offset=offset, limit=share)
+            was_full = was_full or len(records) == share
+            batch.extend(Taken(partition, record.offset, record.value) for record in records)
+        return batch, was_full
+
+    async def _process(self, batch: list[Taken]) -> None:
+        started_ns = self._clock.monotonic_ns()
+        ends = {record.partition: record.offset + 1 for record in batch}
+        try:
+            await self._handler.handle(batch, self._commits(ends))
+        except RowRejectedError:
+            self._metrics.errors.labels(self._table, "rejected").inc()
+            _log.warning("consumer.row_by_row", topic=self._topic, group=self._group, records=len(batch))
+            await self._one_by_one(batch)
+        else:
+            self._next.update(ends)
+        self._retry_s = 0.0
+        self._metrics.batch_rows.labels(self._table).observe(len(batch))
+        self._metrics.write_duration.labels(self._table).observe(
+            (self._clock.monotonic_ns() - started_ns) / 1e9
+        )
+
+    async def _one_by_one(self, batch: list[Taken]) -> None:
+        for record in batch:
+            end = {record.partition: record.offset + 1}
+            try:
+                await self._handler.handle([record], self._commits(end))
+            except RowRejectedError as error:
+                await self._handler.bury(record, f"rejected by the database: {error}", self._commits(end))
+                self._metrics.dead.labels("rejected").inc()
+            self._next.update(end)
+
+    def _commits(self, ends: dict[int, int]) -> list[Commit]:
+        return [
+            Commit(self._group, self._topic, partition, Position(offset=offset))
+            for partition, offset in ends.items()
+        ]
+
+    async def _observe(self) -> None:
+        now_ms = self._clock.now_ms()
+        self._metrics.progressed(topic=self._topic, group=self._group, now_ms=now_ms)
+        now_ns = self._clock.monotonic_ns()
+        if now_ns >= self._lag_due_ns:
+            self._lag_due_ns = now_ns + _LAG_EVERY_NS
+            lags = await self._bus.lag(self._group)
+            self._metrics.lag(lags, topic=self._topic, group=self._group, now_ms=now_ms)

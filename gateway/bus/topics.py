@@ -1,0 +1,26 @@
+"""Names of the topics, and which group reads which."""
+
+from gateway.domain.message import CLASSES, MessageClass
+
+EVENTS = "events"
+RECEIPTS = "receipts"
+MO = "mo"
+
+RECORDER_GROUP = "recorder"
+DLR_GROUP = "dlr"
+INBOUND_GROUP = "inbound"
+
+
+def lane(carrier: str, message_class: MessageClass) -> str:
+    """Return the topic of one carrier's lane of one class."""
+    return f"lane.{carrier}.{message_class}"
+
+
+def lanes(carrier: str) -> tuple[str, ...]:
+    """Return the lane topics of a carrier, highest priority first."""
+    return tuple(lane(carrier, message_class) for message_class in CLASSES)
+
+
+def lane_group(carrier: str) -> str:
+    """Return the group that drains a carrier's lanes."""
+    return f"dispatch.{carrier}"

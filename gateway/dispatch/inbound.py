@@ -1,0 +1,117 @@
+"""Receipts and MO on their way from a link to the bus; the carrier hears "taken" only once they are durable (P7)."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from gateway.bus import topics
+from gateway.bus.codec import encode
+from gateway.dispatch.metrics import CarrierMetrics
+from gateway.domain.receipts import Receipt
+from gateway.ports.bus import Bus, Record
+from gateway.ports.clock import Clock
+from gateway.ports.links import CarrierLink, Inbound
+
+_log = structlog.get_logger()
+
+_BATCH: Final = 500
+_RETRY_S: Final = 0.2
+
+
+class InboundPump:
+    """Collects what a link hands over and appends it in batches.
+
+    At most `max_pending` items wait here; what exceeds it, or waits longer than `deadline_s`, is acknowledged as not
+    stored, and the carrier sends it again later.
+    """
+
+    def __init__(
+        self,
+        link: CarrierLink,
+        *,
+        bus: Bus,
+        clock: Clock,
+        metrics: CarrierMetrics,
+        linger_s: float = 0.01,
+        deadline_s: float = 10.0,
+        max_pending: int = 20_000,
+    ) -> None:
+        self._link = link
+        self._bus = bus
+        self._clock = clock
+        self._metrics = metrics
+        self._linger_s = linger_s
+        self._deadline_ns = int(deadline_s * 1e9)
+        self._max_pending = max_pending
+        self._pending: deque[tuple[int, Inbound]] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+
+    @property
+    def pending(self) -> int:
+        """Items that are not durable yet."""
+        return len(self._pending)
+
+    def put(self, batch: Sequence[Inbound]) -> None:
+        """Take items over from the link; synchronous and short."""
+        room = self._max_pending - len(self._pending)
+        if len(batch) > room:
+            self._link.acknowledge(batch[max(0, room) :], stored=False)
+            batch = batch[: max(0, room)]
+        now_ns = self._clock.monotonic_ns()
+        self._pending.extend((now_ns, item) for item in batch)
+        if self._pending:
+            self._wake.set()
+
+    def close(self) -> None:
+        """End `run` once what waits is durable or past its deadline."""
+        self._closing = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Append batches until closed."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if not self._closing:
+                await asyncio.sleep(self._linger_s)
+            while self._pending:
+                await self._store_batch()
+            if self._closing:
+                return
+
+    async def _store_batch(self) -> None:
+        pending = self._pending
+        taken = [pending.popleft() for _ in range(min(_BATCH, len(pending)))]
+        items = [item for _, item in taken]
+        records = [_record(item) for item in items]
+        give_up_ns = taken[0][0] + self._deadline_ns
+        while (left_ns := give_up_ns - self._clock.monotonic_ns()) > 0:
+            try:
+                async with asyncio.timeout(left_ns / 1e9):
+                    await self._bus.append(records)
+            except Exception as error:  # noqa: BLE001 - whatever the bus does, the carrier gets an answer
+                _log.warning(
+                    "dispatch.inbound_failed",
+                    carrier=self._link.carrier,
+                    items=len(items),
+                    error=type(error).__name__,
+                )
+                await asyncio.sleep(_RETRY_S)
+            else:
+                self._link.acknowledge(items, stored=True)
+                mo_count = sum(1 for record in records if record.topic == topics.MO)
+                if mo_count:
+                    self._metrics.mo_received.inc(mo_count)
+                return
+        self._link.acknowledge(items, stored=False)
+
+
+def _record(inbound: Inbound) -> Record:
+    item = inbound.item
+    if isinstance(item, Receipt):
+        return Record(topics.RECEIPTS, f"{item.carrier}:{item.carrier_message_id}".encode(), encode(item))
+    return Record(topics.MO, item.sender.encode(), encode(item))

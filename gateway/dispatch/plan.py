@@ -1,0 +1,86 @@
+"""What dispatch is told: one plan per carrier and one set of tunings per process, as plain values.
+
+Built by `gateway.runtime.wiring` from the settings.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.ports.links import CarrierLink
+from throttling.gcra import Gcra
+from throttling.governor import Governor
+from throttling.rates import SECOND_NS, Rate
+
+LinkFactory = Callable[[int, int], CarrierLink]
+"""Makes the link of one shard: (shard, number of shards). Rate and binds of the link are that shard's part."""
+
+_DEFAULT_BURST_SHARE: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierPlan:
+    """One carrier as dispatch drives it.
+
+    `rate` is in segments per second over all shards, `burst` how many segments may exceed it in any window (None:
+    2 % of one second). `window` is the number of unanswered submits over all binds, for sizing read-ahead only.
+    `reference_bits` and `split` are how long texts are cut for this carrier (`gateway.domain.segmentation`).
+    """
+
+    carrier: str
+    rate: Rate
+    link_factory: LinkFactory
+    burst: int | None = None
+    shards: int = 1
+    window: int = 100
+    reference_bits: int = 8
+    split: str = "udh"
+
+    def __post_init__(self) -> None:
+        if self.shards < 1:
+            raise ValueError(f"carrier {self.carrier} has {self.shards} shards, the least is 1")
+
+    @property
+    def shard_rate(self) -> Rate:
+        """The part of the rate that one shard may use."""
+        return self.rate.divided_by(self.shards)
+
+    @property
+    def slack_ns(self) -> int:
+        """How late a permit of one shard may be taken without being lost.
+
+        Over all shards that makes three quarters of `burst`: the rest is for what the network bunches up on the way
+        to the carrier, whose clock is the one that counts.
+        """
+        burst = self.burst
+        if burst is None:
+            burst = max(1, int(float(self.rate.per_s) * _DEFAULT_BURST_SHARE))
+        return min(burst * self.shard_rate.gap_ns * 3 // (4 * self.shards), SECOND_NS)
+
+    def governor(self) -> Governor:
+        """Return a new limiter for one shard."""
+        return Governor.of(carrier=Gcra(self.shard_rate, slack_ns=self.slack_ns))
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchSettings:
+    """Tunings of one dispatch process; durations in the unit of the name."""
+
+    flush_ms: int = 25
+    max_flush_events: int = 500
+    flush_timeout_s: float = 10.0
+    max_unflushed_s: float = 1.0
+    min_unflushed_events: int = 512
+    read_ahead_s: float = 1.0
+    min_read_ahead: int = 64
+    read_batch: int = 500
+    claim_ahead_ms: int = 100
+    failover_after_s: float = 15.0
+    otp_failover_after_s: float = 5.0
+    inbound_linger_ms: int = 20
+    inbound_deadline_s: float = 10.0
+    max_inbound_pending: int = 20_000
+    lease_ttl_s: float = 10.0
+    drain_s: float = 10.0
+    deferred_batch: int = 500
+    deferred_poll_s: float = 1.0

@@ -1,0 +1,96 @@
+"""What happened to a message: the records of the topic `events`, keyed by message id.
+
+Written by intake, dispatch and dlr; read by the recorder, which turns them into rows and the timeline. `at` is
+milliseconds since the epoch, UTC. One message's events are in one partition, in the order they were appended; a
+reader must still accept repeats and late ones.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from gateway.domain.lifecycle import State
+from gateway.domain.message import Message
+from gateway.domain.receipts import Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The message is durable. `state` is queued, or scheduled when it waits for `send_at`."""
+
+    message: Message
+    state: State = State.QUEUED
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentResult:
+    """How one segment of an attempt ended. `state` is submitted, or a final state when it will never be sent.
+
+    `carrier_message_id` is normalised by the carrier's profile and `raw_id` is what the carrier wrote, where that
+    differs.
+    """
+
+    segment_index: int
+    state: State
+    at: int
+    outcome: str
+    status: str = ""
+    bind: str = ""
+    sequence_number: int = 0
+    response_ms: int = 0
+    carrier_message_id: str | None = None
+    raw_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """One attempt of a message is over. `state` is the message's state as far as dispatch knows it.
+
+    `segments` holds those that were settled by this attempt; a segment that will be tried again is not among them,
+    it shows in `retries`.
+    """
+
+    message_id: UUID
+    at: int
+    carrier: str
+    attempt: int
+    segment_count: int
+    segments: tuple[SegmentResult, ...]
+    state: State
+    reason: str = ""
+    retries: tuple[SegmentResult, ...] = ()
+    retry_at: int | None = None
+    next_carrier: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something worth a line in the timeline that may also move the state (requeued, in doubt, expired, moved)."""
+
+    message_id: UUID
+    at: int
+    kind: str
+    state: State | None = None
+    carrier: str | None = None
+    reason: str = ""
+    detail: dict[str, str | int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipted:
+    """A receipt found its segment. `message_state` is the message's state once all its segments are weighed.
+
+    `effect` is applied, duplicate, late (an intermediate after a final) or conflict (another final before it).
+    """
+
+    message_id: UUID
+    at: int
+    segment_index: int
+    attempt: int
+    segment_state: State
+    message_state: State
+    effect: str
+    receipt: Receipt
+    partial: bool = False
+
+
+Event = Accepted | Attempted | Noted | Receipted

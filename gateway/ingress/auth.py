@@ -1,0 +1,63 @@
+"""Who is asking: `Authorization: Bearer`, the key's state, its scope (http-api 1.1)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.ports.clock import Clock
+from gateway.ports.intake_store import Authenticator, KeyRejection, Principal
+
+SEND = "messages:send"
+READ = "messages:read"
+
+CHALLENGE = (b"www-authenticate", b'Bearer realm="caudal"')
+_CODES = {
+    KeyRejection.MALFORMED: ("invalid_key", "the API key is not valid; check that it was copied completely"),
+    KeyRejection.UNKNOWN: ("invalid_key", "the API key is not valid"),
+    KeyRejection.REVOKED: ("revoked_key", "the API key was revoked"),
+    KeyRejection.EXPIRED: ("expired_key", "the API key has expired"),
+}
+_MAX_KEY = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """No: `code` is of the problem catalogue (401 or 403)."""
+
+    code: str
+    detail: str
+
+
+class Gate:
+    """Lets callers with a valid key and the right scope through."""
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        *,
+        clock: Clock,
+        on_denied: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._authenticator = authenticator
+        self._clock = clock
+        self._on_denied = on_denied
+
+    async def admit(self, authorization: str, scope: str) -> Principal | Denied:
+        """Return who asks, or why not; raises what the authenticator raises when its store cannot be reached."""
+        verdict = await self._judge(authorization, scope)
+        if isinstance(verdict, Denied):
+            self._on_denied()
+        return verdict
+
+    async def _judge(self, authorization: str, scope: str) -> Principal | Denied:
+        scheme, _, key = authorization.partition(" ")
+        key = key.strip()
+        if scheme.lower() != "bearer" or not key:
+            return Denied("missing_key", "send the API key as 'Authorization: Bearer cdl_...'")
+        if len(key) > _MAX_KEY:
+            return Denied(*_CODES[KeyRejection.MALFORMED])
+        found = await self._authenticator.authenticate(key, now_ms=self._clock.now_ms())
+        if isinstance(found, KeyRejection):
+            return Denied(*_CODES[found])
+        if not found.may(scope):
+            return Denied("missing_scope", f"the API key lacks the scope {scope}")
+        return found

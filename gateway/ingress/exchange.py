@@ -1,0 +1,227 @@
+"""Plain ASGI for the hot endpoints: headers read once, a bounded body, an answer in two events (D15).
+
+Also the envelope around every request of the API: its request id, its metrics, and the last catch.
+"""
+
+import random
+import traceback
+from collections.abc import Callable, Iterable
+from time import perf_counter
+from typing import NamedTuple
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.ingress.problems import CATALOGUE, MEDIA_TYPE, problem_body
+from gateway.telemetry.metrics import counter, gauge, histogram
+
+_log = structlog.get_logger()
+
+Headers = list[tuple[bytes, bytes]]
+REQUEST_ID = "caudal.request_id"
+_JSON = b"application/json"
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+
+
+class RequestHeaders(NamedTuple):
+    """The headers that endpoints look at; empty where not sent. `content_length` None: not known beforehand."""
+
+    authorization: str
+    content_type: str
+    content_encoding: str
+    content_length: int | None
+    idempotency_key: bytes | None
+
+
+def read_headers(scope: Scope) -> RequestHeaders:
+    """Return the headers of a request; of repeated ones the last."""
+    authorization = content_type = content_encoding = b""
+    content_length: int | None = None
+    idempotency_key: bytes | None = None
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            authorization = value
+        elif name == b"content-type":
+            content_type = value
+        elif name == b"content-length":
+            content_length = int(value) if value.isdigit() else None
+        elif name == b"idempotency-key":
+            idempotency_key = value
+        elif name == b"content-encoding":
+            content_encoding = value
+    return RequestHeaders(
+        authorization.decode("latin-1"),
+        content_type.decode("latin-1"),
+        content_encoding.decode("latin-1"),
+        content_length,
+        idempotency_key,
+    )
+
+
+class BodyTooLargeError(Exception):
+    """The body is above the limit; what was not read yet is left unread."""
+
+
+class ClientGoneError(Exception):
+    """The client closed the connection before its body was complete: there is nobody to answer."""
+
+
+async def read_body(receive: Receive, *, content_length: int | None, max_octets: int) -> bytes:
+    """Return the body; BodyTooLargeError before reading where Content-Length tells, else at the first octet too many."""
+    if content_length is not None and content_length > max_octets:
+        raise BodyTooLargeError
+    message = await receive()
+    if message["type"] != "http.request":
+        raise ClientGoneError
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        if len(body) > max_octets:
+            raise BodyTooLargeError
+        return body
+    chunks, size = [body], len(body)
+    while True:
+        if size > max_octets:
+            raise BodyTooLargeError
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGoneError
+        chunk: bytes = message.get("body", b"")
+        chunks.append(chunk)
+        size += len(chunk)
+        if not message.get("more_body", False):
+            break
+    if size > max_octets:
+        raise BodyTooLargeError
+    return b"".join(chunks)
+
+
+async def send_json(
+    send: Send,
+    status: int,
+    body: bytes,
+    *,
+    headers: Iterable[tuple[bytes, bytes]] = (),
+    media_type: bytes = _JSON,
+) -> None:
+    """Answer with a JSON body."""
+    length = str(len(body)).encode()
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(b"content-type", media_type), (b"content-length", length), *headers],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_problem(
+    scope: Scope, send: Send, code: str, detail: str, *, headers: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    """Answer with a problem that has no field errors."""
+    body = problem_body(code, detail=detail, instance=scope["path"], request_id=scope[REQUEST_ID])
+    await send_json(send, CATALOGUE[code].status, body, headers=headers, media_type=MEDIA_TYPE)
+
+
+class HttpMetrics:
+    """What the API counts of requests, with the children of known labels kept."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._requests = counter(registry, "http_requests_total")
+        self._durations = histogram(registry, "http_request_duration_seconds")
+        self.in_flight = 0
+        gauge(registry, "http_requests_in_flight").set_function(lambda: self.in_flight)
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def touch(self, route: str, method: str, codes: Iterable[int]) -> None:
+        """Make series exist before the first request."""
+        for code in codes:
+            self._pair(route, method, code)
+
+    def finished(self, route: str, method: str, code: int, duration_s: float) -> None:
+        """Count one request that was answered."""
+        requests, durations = self._pair(route, method, code)
+        requests.inc()
+        durations.observe(duration_s)
+
+    def _pair(self, route: str, method: str, code: int) -> tuple[Counter, Histogram]:
+        key = (route, method, code)
+        pair = self._children.get(key)
+        if pair is None:
+            requests = self._requests.labels(route, method, str(code))
+            pair = self._children[key] = (requests, self._durations.labels(route, method))
+        return pair
+
+
+class Envelope:
+    """The outermost layer: gives every request an id, answers what nobody caught, counts what was answered.
+
+    `route` is the template for the metrics where no router finds it.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        metrics: HttpMetrics,
+        route: str | None = None,
+        random_bits: Callable[[int], int] | None = None,
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._route = route
+        self._random_bits = random_bits or random.Random().getrandbits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = f"req_{self._random_bits(64):016x}"
+        scope[REQUEST_ID] = request_id
+        id_header = (b"x-request-id", request_id.encode())
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), id_header]
+            await send(message)
+
+        started = perf_counter()
+        metrics = self._metrics
+        metrics.in_flight += 1
+        try:
+            await self._app(scope, receive, send_with_id)
+        except ClientGoneError:
+            status = status or 499
+        except Exception as error:
+            _log_crash(error, request_id)
+            if status:
+                raise
+            await send_problem(scope, send_with_id, "internal_error", "the request failed; it is in our logs")
+        finally:
+            metrics.in_flight -= 1
+            method = scope["method"]
+            metrics.finished(
+                self._route or _template(scope),
+                method if method in _METHODS else "other",
+                status or 500,
+                perf_counter() - started,
+            )
+
+
+def _template(scope: Scope) -> str:
+    """Return the route's template: never the raw path, which holds ids and has no bound."""
+    route = scope.get("route")
+    if route is None:
+        route = scope.get("endpoint")
+    return getattr(route, "path", None) or "unmatched"
+
+
+def _log_crash(error: Exception, request_id: str) -> None:
+    # Where it happened, not what it said: an exception's text may quote a message or a number.
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    where = [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}:{frame.name}" for frame in frames]
+    _log.error("http.crashed", request_id=request_id, error=type(error).__name__, where=where)

@@ -1,0 +1,83 @@
+"""Admission: how full the lanes are, refreshed every second, and how much each account may still send.
+
+Called by `gateway.intake.entry` before anything is written. The figures of the lanes are up to `refresh_s` old; the
+allowances are of this process alone.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+import structlog
+
+from gateway.bus.topics import lane, lane_group
+from gateway.domain.message import Message
+from gateway.policy.admission import Allowance, MessageAllowance, fullest_lane
+from gateway.ports.bus import Bus
+from gateway.ports.clock import Clock
+from gateway.ports.intake_store import Account
+
+_log = structlog.get_logger()
+
+
+class Backlog:
+    """Knows what may enter. `run` keeps the lane figures fresh until it is cancelled."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        carriers: Sequence[str],
+        clock: Clock,
+        max_lane_messages: int = 5_000_000,
+        refresh_s: float = 1.0,
+        deadline_s: float = 5.0,
+    ) -> None:
+        self._bus = bus
+        self._carriers = tuple(carriers)
+        self._clock = clock
+        self._max_lane_messages = max_lane_messages
+        self._refresh_s = refresh_s
+        self._deadline_s = deadline_s
+        self._records: dict[str, int] = {}
+        self._allowances: dict[str, MessageAllowance] = {}
+        self._failing = False
+
+    async def run(self) -> None:
+        """Refresh until cancelled."""
+        while True:
+            await self.refresh()
+            await asyncio.sleep(self._refresh_s)
+
+    async def refresh(self) -> None:
+        """Ask the bus once; a carrier that cannot be asked keeps its last figures."""
+        failed = ""
+        for carrier in self._carriers:
+            try:
+                async with asyncio.timeout(self._deadline_s):
+                    lags = await self._bus.lag(lane_group(carrier))
+            except Exception as error:  # noqa: BLE001 - admission goes on with what it knows; the journal finds out
+                failed = type(error).__name__
+                continue
+            records: dict[str, int] = {}
+            for lag in lags:
+                records[lag.topic] = records.get(lag.topic, 0) + lag.records
+            self._records.update(records)
+        if bool(failed) != self._failing:
+            self._failing = bool(failed)
+            _log.warning("backlog.refresh_failed" if failed else "backlog.refresh_recovered", error=failed)
+
+    def full_lane(self, messages: Iterable[Message]) -> str | None:
+        """Return a lane these messages would enter that has no room, or None."""
+        lanes = {(message.carrier, message.message_class) for message in messages}
+        topics = (lane(carrier, message_class) for carrier, message_class in lanes)
+        return fullest_lane(topics, records=self._records, limit=self._max_lane_messages)
+
+    def take(self, account: Account, count: int) -> Allowance | None:
+        """Take `count` messages from the account's allowance; None when it has no limit of its own."""
+        quota = account.messages_per_second
+        if quota is None:
+            return None
+        allowance = self._allowances.get(account.id)
+        if allowance is None or allowance.quota != quota:
+            allowance = self._allowances[account.id] = MessageAllowance(quota)
+        return allowance.take(count, now_ns=self._clock.monotonic_ns())

@@ -1,0 +1,339 @@
+"""The one way a message enters: parse, prepare, admit, keep, answer.
+
+Called by every door (HTTP now). What a client may get wrong is a `Refusal` value with a code of the problem
+catalogue; the door gives it a status and a body.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from uuid import UUID
+
+from gateway.domain.ids import format_id
+from gateway.domain.message import Message
+from gateway.domain.segmentation import count_segments
+from gateway.intake.answers import ItemResult, item_results, render_accepted, render_batch, render_validated
+from gateway.intake.backlog import Backlog
+from gateway.intake.journal import (
+    Journal,
+    Kept,
+    KeyConflict,
+    KeyInUse,
+    NotKept,
+    Owners,
+    Submission,
+    repeat_outcome,
+)
+from gateway.intake.metrics import IntakeMetrics
+from gateway.intake.prepare import Circumstances, Preparer
+from gateway.intake.requests import BodyError, Fault, MessageDraft, parse_batch, parse_message
+from gateway.policy.admission import Allowance
+from gateway.ports.clock import Clock
+from gateway.ports.intake_store import Idempotency, KeyedRequest, Principal
+
+MESSAGES_ROUTE = "/v1/messages"
+BATCH_ROUTE = "/v1/messages:batch"
+MAX_SHOWN_FAULTS = 100
+_ACCEPTED = 202
+_VALIDATED = 200
+_RETRY_AFTER_S = 2
+# Preparing this many takes some 5 ms; then other requests get their turn.
+_SLICE_MESSAGES = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The request is durable (or was before: `replayed`). `message_id` is set for a single message."""
+
+    status: int
+    body: bytes
+    message_id: str | None = None
+    replayed: bool = False
+    allowance: Allowance | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Nothing was kept. `code` is of the problem catalogue; pointers of faults begin with `#`."""
+
+    code: str
+    detail: str
+    faults: tuple[Fault, ...] = ()
+    retry_after_s: int | None = None
+    allowance: Allowance | None = None
+    results: Sequence[ItemResult] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who asks, under which request id, and with which Idempotency-Key."""
+
+    principal: Principal
+    request_id: str
+    idempotency_key: str | None = None
+
+
+class Intake:
+    """Accepts messages of one process. `running` owns its background tasks."""
+
+    def __init__(
+        self,
+        *,
+        preparer: Preparer,
+        journal: Journal,
+        backlog: Backlog,
+        idempotency: Idempotency,
+        clock: Clock,
+        metrics: IntakeMetrics,
+        new_id: Callable[[int], UUID],
+        max_batch_messages: int = 10_000,
+        look_up_deadline_s: float = 5.0,
+    ) -> None:
+        self._preparer = preparer
+        self._journal = journal
+        self._backlog = backlog
+        self._idempotency = idempotency
+        self._clock = clock
+        self._metrics = metrics
+        self._new_id = new_id
+        self._max_batch_messages = max_batch_messages
+        self._look_up_deadline_s = look_up_deadline_s
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the group commit and the backlog figures; at the end flush what waits."""
+        backlog = asyncio.create_task(self._backlog.run(), name="intake.backlog")
+        journal = asyncio.create_task(self._journal.run(), name="intake.journal")
+        try:
+            yield
+        finally:
+            backlog.cancel()
+            self._journal.close()  # every flush has a deadline, so this ends
+            await asyncio.gather(journal, backlog, return_exceptions=True)
+
+    async def accept(self, body: bytes, request: Request) -> Answer | Refusal:
+        """Accept the body of `POST /v1/messages`."""
+        try:
+            draft = parse_message(body)
+        except BodyError as error:
+            return self._refused_body(error)
+        prepared = self._preparer.prepare(draft, self._circumstances(request))
+        keyed = _keyed(request, MESSAGES_ROUTE, body)
+        if isinstance(prepared, tuple):
+            refusal = self._refused_message(prepared)
+            return await self._replay_or(refusal, keyed, single=True)
+        allowance = self._admit((prepared,), request)
+        if isinstance(allowance, Refusal):
+            return await self._replay_or(allowance, keyed, single=True)
+        message_id = format_id("msg", prepared.id)
+        answer = render_accepted(prepared, message_id=message_id)
+        submission = Submission(
+            (prepared,),
+            account_id=prepared.account_id,
+            status=_ACCEPTED,
+            body=answer,
+            keyed=keyed._replace(status=_ACCEPTED, body=answer) if keyed else None,
+        )
+        return await self._keep(submission, (prepared,), allowance, message_id)
+
+    async def accept_batch(self, body: bytes, request: Request) -> Answer | Refusal:
+        """Accept the body of `POST /v1/messages:batch`; one bad item refuses the others only with reject_all."""
+        try:
+            batch = parse_batch(body, max_messages=self._max_batch_messages)
+        except BodyError as error:
+            return self._refused_body(error)
+        self._metrics.batch_size(len(batch.items))
+        common = self._circumstances(request)
+        common = Circumstances(
+            common.account, common.now_ms, common.request_id, self._new_id(common.now_ms), common.is_test
+        )
+        prepared = await self._prepare_all(batch.items, common)
+        client_refs = [item.client_ref if isinstance(item, MessageDraft) else None for item in batch.items]
+        messages = [item for item in prepared if isinstance(item, Message)]
+        refused = len(prepared) - len(messages)
+        keyed = _keyed(request, BATCH_ROUTE, body)
+        if refused and (batch.reject_all or not messages):
+            refusal = self._refused_batch(prepared, client_refs, refused)
+            return await self._replay_or(refusal, keyed)
+        allowance = self._admit(messages, request)
+        if isinstance(allowance, Refusal):
+            return await self._replay_or(allowance, keyed)
+        batch_id = common.batch_id
+        assert batch_id is not None
+
+        def render(owners: Owners) -> bytes:
+            return render_batch(batch_id, item_results(prepared, client_refs, owners=owners))
+
+        answer = render({})
+        submission = Submission(
+            messages,
+            account_id=common.account.id,
+            status=_ACCEPTED,
+            body=answer,
+            keyed=keyed._replace(status=_ACCEPTED, body=answer) if keyed else None,
+            claim_client_refs=True,
+            render=render,
+        )
+        kept = await self._keep(submission, messages, allowance, None)
+        if refused and isinstance(kept, Answer) and not kept.replayed:
+            self._metrics.rejected([item[0].code for item in prepared if isinstance(item, tuple)])
+        return kept
+
+    async def validate(self, body: bytes, request: Request) -> Answer | Refusal:
+        """Return what accepting the body of `POST /v1/messages:validate` would do; nothing is sent or kept."""
+        try:
+            draft = parse_message(body)
+        except BodyError as error:
+            return _refusal_of(error)
+        prepared = self._preparer.prepare(draft, self._circumstances(request))
+        if isinstance(prepared, tuple):
+            return _refusal_of_faults(prepared)
+        _, units, _ = count_segments(prepared.text, encoding=prepared.encoding)
+        return Answer(_VALIDATED, render_validated(prepared, units=units))
+
+    def _circumstances(self, request: Request) -> Circumstances:
+        principal = request.principal
+        return Circumstances(
+            principal.account, self._clock.now_ms(), request.request_id, is_test=principal.is_test
+        )
+
+    async def _prepare_all(
+        self, items: Sequence[MessageDraft | tuple[Fault, ...]], common: Circumstances
+    ) -> list[Message | tuple[Fault, ...]]:
+        prepare = self._preparer.prepare
+        prepared: list[Message | tuple[Fault, ...]] = []
+        for start in range(0, len(items), _SLICE_MESSAGES):
+            if start:
+                await asyncio.sleep(0)
+            prepared += [
+                prepare(item, common) if isinstance(item, MessageDraft) else item
+                for item in items[start : start + _SLICE_MESSAGES]
+            ]
+        return prepared
+
+    def _admit(self, messages: Sequence[Message], request: Request) -> Allowance | Refusal | None:
+        full = self._backlog.full_lane(messages)
+        if full is not None:
+            self._metrics.rejected(["backpressure"] * len(messages))
+            detail = f"{full} is full; nothing of this request was accepted"
+            return Refusal("backpressure", detail, retry_after_s=_RETRY_AFTER_S)
+        allowance = self._backlog.take(request.principal.account, len(messages))
+        if allowance is not None and not allowance.admitted:
+            self._metrics.rejected(["rate_limited"] * len(messages))
+            detail = f"more than {allowance.quota} messages a second"
+            return Refusal(
+                "rate_limited", detail, retry_after_s=max(1, allowance.retry_after_s), allowance=allowance
+            )
+        return allowance
+
+    async def _keep(
+        self,
+        submission: Submission,
+        messages: Sequence[Message],
+        allowance: Allowance | None,
+        message_id: str | None,
+    ) -> Answer | Refusal:
+        outcome = await self._journal.submit(submission)
+        match outcome:
+            case Kept(replayed=True):
+                self._metrics.deduplicated(1)
+                return _replayed(outcome, single=message_id is not None)
+            case Kept(owners=owners):
+                if owners:
+                    self._metrics.deduplicated(len(owners))
+                self._metrics.accepted([message for message in messages if message.id not in owners])
+                return Answer(outcome.status, outcome.body, message_id, allowance=allowance)
+            case KeyConflict() | KeyInUse():
+                return _refused_key(outcome)
+            case NotKept(reason=reason):
+                self._metrics.rejected(["backpressure" if reason == "full" else "other"] * len(messages))
+                if reason == "full":
+                    detail = "too many messages wait for their commit"
+                    return Refusal("backpressure", detail, retry_after_s=_RETRY_AFTER_S)
+                if reason == "data":
+                    return Refusal("internal_error", "the message store refused the messages")
+                detail = "the messages could not be made durable"
+                return Refusal("unavailable", detail, retry_after_s=_RETRY_AFTER_S)
+
+    async def _replay_or(
+        self, refusal: Refusal, keyed: KeyedRequest | None, *, single: bool = False
+    ) -> Answer | Refusal:
+        """Return the first answer of a used key: what made a repeat impossible must not hide that it is one."""
+        if keyed is None:
+            return refusal
+        try:
+            async with asyncio.timeout(self._look_up_deadline_s):
+                kept = await self._idempotency.look_up(
+                    keyed.account_id, keyed.route, keyed.key, now_ms=self._clock.now_ms()
+                )
+        except Exception:  # noqa: BLE001 - the refusal is right whether or not the key was used
+            return refusal
+        if kept is None:
+            return refusal
+        outcome = repeat_outcome(keyed, kept)
+        if isinstance(outcome, Kept):
+            self._metrics.deduplicated(1)
+            return _replayed(outcome, single=single)
+        return _refused_key(outcome) if isinstance(outcome, KeyConflict | KeyInUse) else refusal
+
+    def _refused_body(self, error: BodyError) -> Refusal:
+        self._metrics.rejected(["other"])
+        return _refusal_of(error)
+
+    def _refused_message(self, faults: tuple[Fault, ...]) -> Refusal:
+        self._metrics.rejected([faults[0].code])
+        return _refusal_of_faults(faults)
+
+    def _refused_batch(
+        self,
+        prepared: Sequence[Message | tuple[Fault, ...]],
+        client_refs: Sequence[str | None],
+        refused: int,
+    ) -> Refusal:
+        bad = [(index, item) for index, item in enumerate(prepared) if isinstance(item, tuple)]
+        self._metrics.rejected([item[0].code for _, item in bad])
+        faults = tuple(
+            Fault(fault.code, fault.detail, f"#/messages/{index}{fault.pointer}")
+            for index, item in bad[:MAX_SHOWN_FAULTS]
+            for fault in item
+        )
+        why = "" if refused == len(prepared) else ", and on_error is reject_all"
+        results = [result for result in item_results(prepared, client_refs) if result.error is not None]
+        detail = f"{refused} of {len(prepared)} messages were refused{why}; none was accepted"
+        return Refusal("batch_rejected", detail, faults[:MAX_SHOWN_FAULTS], results=results)
+
+
+def _keyed(request: Request, route: str, body: bytes) -> KeyedRequest | None:
+    if request.idempotency_key is None:
+        return None
+    account_id = request.principal.account.id
+    return KeyedRequest(account_id, route, request.idempotency_key, sha256(body).digest())
+
+
+def _replayed(kept: Kept, *, single: bool) -> Answer:
+    message_id = None
+    if single:
+        # Bodies of single messages begin with their id: see answers.AcceptedMessage.
+        head = kept.body[:64].decode("ascii", "replace")
+        message_id = head.partition('"id":"')[2].partition('"')[0]
+    return Answer(kept.status, kept.body, message_id, replayed=True)
+
+
+def _refused_key(outcome: KeyConflict | KeyInUse) -> Refusal:
+    if isinstance(outcome, KeyConflict):
+        return Refusal("idempotency_key_reused", "this Idempotency-Key was used with another body")
+    return Refusal(
+        "idempotency_key_in_use", "the first request with this key is not finished", retry_after_s=1
+    )
+
+
+def _refusal_of(error: BodyError) -> Refusal:
+    faults = tuple(Fault(fault.code, fault.detail, f"#{fault.pointer}") for fault in error.faults)
+    return Refusal(error.code, error.detail, faults)
+
+
+def _refusal_of_faults(faults: Sequence[Fault]) -> Refusal:
+    named = tuple(Fault(fault.code, fault.detail, f"#{fault.pointer}") for fault in faults)
+    return Refusal("validation_failed", named[0].detail, named)

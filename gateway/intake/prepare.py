@@ -1,0 +1,248 @@
+"""From a draft to a message: recipient, sender, text, segments, validity and route, or all that is wrong with it.
+
+Called by `gateway.intake.entry` for every message of a request. It reads no clock and writes nothing, so `:validate`
+gives exactly the numbers that sending would.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from uuid import UUID
+
+from gateway.domain.addresses import parse_sender
+from gateway.domain.errors import AddressError, SegmentationError, quoted
+from gateway.domain.message import Channel, Message, MessageClass
+from gateway.domain.segmentation import MAX_SEGMENTS, MeasuredText, measure_text
+from gateway.intake.numbers import parse_recipient
+from gateway.intake.requests import Fault, MessageDraft
+from gateway.policy.routing import NoRoute, Plan, RouteQuery, RouteTable, UnknownCarrier
+from gateway.ports.intake_store import Account
+
+_SECOND_MS = 1_000
+_HOUR_MS = 3_600 * _SECOND_MS
+
+VALIDITY_MS: dict[MessageClass, int] = {
+    MessageClass.OTP: 300 * _SECOND_MS,
+    MessageClass.TRANSACTIONAL: 24 * _HOUR_MS,
+    MessageClass.COLLECTIONS: 24 * _HOUR_MS,
+    MessageClass.MARKETING: 24 * _HOUR_MS,
+}
+"""How long a message is worth delivering when the client does not say (sms-domain 4.2)."""
+
+MAX_VALIDITY_MS = 72 * _HOUR_MS
+MAX_AHEAD_MS = 14 * 24 * _HOUR_MS
+"""How far in the future `send_at` may lie."""
+PAST_SEND_AT_MS = 300 * _SECOND_MS
+"""A `send_at` this long ago means now (clocks differ, requests wait); an older one is a mistake."""
+
+# More characters than any 255 segments hold, so a megabyte of text is refused before anything is done with it.
+_MAX_CHARACTERS = MAX_SEGMENTS * 160
+_CACHED_SENDERS = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What the messages of one request have in common. `now_ms` is the moment of acceptance."""
+
+    account: Account
+    now_ms: int
+    request_id: str | None = None
+    batch_id: UUID | None = None
+    is_test: bool = False
+
+
+class Preparer:
+    """Turns drafts into messages. `new_id` gives a UUIDv7 of a time in milliseconds.
+
+    Messages of test keys go to `test_carrier` whatever the rules say, and nowhere when there is none.
+    """
+
+    def __init__(
+        self, routes: RouteTable, *, new_id: Callable[[int], UUID], test_carrier: str | None = None
+    ) -> None:
+        self.routes = routes
+        self._new_id = new_id
+        self._test_carrier = test_carrier
+
+    def prepare(self, draft: MessageDraft, common: Circumstances) -> Message | tuple[Fault, ...]:
+        """Return the message, or one fault per offending field with pointers relative to the message."""
+        faults: list[Fault] = []
+        account = common.account
+        message_class = draft.message_class or MessageClass.TRANSACTIONAL
+        if draft.channel is not None and draft.channel != Channel.SMS:
+            detail = f"channel {quoted(draft.channel)} is not available; available: {', '.join(Channel)}"
+            faults.append(Fault("invalid_channel", detail, "/channel"))
+        if draft.webhook_id is not None:
+            detail = f"webhook {quoted(draft.webhook_id)} does not exist"
+            faults.append(Fault("unknown_webhook", detail, "/webhook_id"))
+        if draft.client_ref is not None or draft.metadata is not None:
+            _check_storable(draft, faults)
+        recipient = _recipient(draft.to, account, faults)
+        sender = _sender(draft.sender, faults)
+        measured = _measure(draft, account, faults)
+        send_at, valid_until = _times(draft, message_class, common.now_ms, faults)
+        plan = self._plan(draft, common, message_class, recipient, sender, faults) if recipient else None
+        if faults or recipient is None or sender is None or measured is None or plan is None:
+            return tuple(faults)
+        return Message(
+            id=self._new_id(common.now_ms),
+            account_id=account.id,
+            message_class=message_class,
+            recipient=recipient,
+            sender=sender,
+            text=measured.text,
+            encoding=measured.encoding,
+            segment_count=measured.segment_count,
+            accepted_at=common.now_ms,
+            valid_until=valid_until,
+            carrier=plan.carrier,
+            candidates=plan.candidates,
+            send_at=send_at,
+            client_ref=draft.client_ref,
+            batch_id=common.batch_id,
+            request_id=common.request_id,
+            metadata=draft.metadata,
+            route_reason=plan.reason,
+        )
+
+    def _plan(
+        self,
+        draft: MessageDraft,
+        common: Circumstances,
+        message_class: MessageClass,
+        recipient: str,
+        sender: str | None,
+        faults: list[Fault],
+    ) -> Plan | None:
+        if common.is_test:
+            if self._test_carrier is None:
+                faults.append(Fault("no_route", "test keys need a simulator, and none is configured", "/to"))
+                return None
+            return Plan(self._test_carrier, (), "test key")
+        prefer: tuple[str, ...] = ()
+        failover = True
+        if draft.route is not None:
+            prefer = tuple(draft.route.prefer or ())
+            failover = draft.route.failover is not False
+        decision = self.routes.decide(
+            RouteQuery(recipient, common.account.id, message_class, sender or "", prefer, failover)
+        )
+        if isinstance(decision, Plan):
+            return decision
+        match decision:
+            case NoRoute():
+                detail = f"no route for {message_class} to numbers that start with +{recipient[:4]}"
+                faults.append(Fault("no_route", detail, "/to"))
+            case UnknownCarrier(carrier, index):
+                detail = f"carrier {quoted(carrier)} does not exist"
+                faults.append(Fault("unknown_carrier", detail, f"/route/prefer/{index}"))
+        return None
+
+
+def _recipient(text: str | None, account: Account, faults: list[Fault]) -> str | None:
+    if text is None:
+        faults.append(Fault("missing_field", "to is missing", "/to"))
+        return None
+    try:
+        found = parse_recipient(
+            text, account.default_region, digits_are_international=account.bare_international
+        )
+    except AddressError as error:
+        faults.append(Fault(error.code, error.detail, "/to"))
+        return None
+    return found.msisdn
+
+
+@lru_cache(maxsize=_CACHED_SENDERS)
+def _source_addr(text: str) -> str:
+    return parse_sender(text).source_addr
+
+
+def _sender(text: str | None, faults: list[Fault]) -> str | None:
+    if text is None:
+        faults.append(Fault("missing_field", "from is missing", "/from"))
+        return None
+    try:
+        return _source_addr(text)
+    except AddressError as error:
+        faults.append(Fault(error.code, error.detail, "/from"))
+        return None
+
+
+def _measure(draft: MessageDraft, account: Account, faults: list[Fault]) -> MeasuredText | None:
+    content = draft.content
+    if content is None:
+        faults.append(Fault("missing_field", "content is missing", "/content"))
+        return None
+    if content.template_id is not None or content.params is not None or draft.params is not None:
+        where = "/params" if draft.params is not None else "/content/template_id"
+        faults.append(
+            Fault("templates_unavailable", "templates are not available; write content.text", where)
+        )
+        return None
+    text = content.text
+    if text is None:
+        faults.append(Fault("missing_field", "content.text is missing", "/content/text"))
+        return None
+    if len(text) > _MAX_CHARACTERS:
+        needed = len(text) // 160
+        detail = f"more than {needed} segments exceed the limit of {account.max_segments}"
+        faults.append(Fault("too_many_segments", detail, "/content/text"))
+        return None
+    if "\x00" in text:
+        faults.append(
+            Fault("invalid_text", "the text has a NUL (U+0000), which no handset shows", "/content/text")
+        )
+        return None
+    transliterate = account.transliterate if draft.transliterate is None else draft.transliterate
+    try:
+        return measure_text(
+            text,
+            encoding=draft.encoding or "auto",
+            transliterate=transliterate,
+            max_segments=min(account.max_segments, MAX_SEGMENTS),
+        )
+    except SegmentationError as error:
+        faults.append(Fault(error.code, error.detail, "/content/text"))
+        return None
+
+
+def _times(
+    draft: MessageDraft, message_class: MessageClass, now_ms: int, faults: list[Fault]
+) -> tuple[int | None, int]:
+    """Return (send_at or None for now, valid_until), both in milliseconds since the epoch."""
+    send_at = None
+    if draft.send_at is not None:
+        send_at = _epoch_ms(draft.send_at)
+        if send_at < now_ms - PAST_SEND_AT_MS:
+            faults.append(Fault("invalid_send_at", "send_at is in the past", "/send_at"))
+        elif send_at > now_ms + MAX_AHEAD_MS:
+            days = MAX_AHEAD_MS // (24 * _HOUR_MS)
+            faults.append(Fault("invalid_send_at", f"send_at is more than {days} days ahead", "/send_at"))
+        if send_at <= now_ms:
+            send_at = None
+    start = send_at or now_ms
+    if draft.expires_at is None:
+        return send_at, start + VALIDITY_MS[message_class]
+    valid_until = _epoch_ms(draft.expires_at)
+    if valid_until <= start:
+        what = "in the past" if valid_until <= now_ms else "not after send_at"
+        faults.append(Fault("expired_validity", f"expires_at is {what}", "/expires_at"))
+    elif valid_until > start + MAX_VALIDITY_MS:
+        hours = MAX_VALIDITY_MS // _HOUR_MS
+        detail = f"expires_at is more than {hours} hours after the message may first be sent"
+        faults.append(Fault("validity_too_long", detail, "/expires_at"))
+    return send_at, valid_until
+
+
+def _epoch_ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
+
+
+def _check_storable(draft: MessageDraft, faults: list[Fault]) -> None:
+    """Refuse NUL where it would be kept: the database has no such character in a text."""
+    if draft.client_ref is not None and "\x00" in draft.client_ref:
+        faults.append(Fault("invalid_client_ref", "client_ref has a NUL (U+0000)", "/client_ref"))
+    if draft.metadata is not None and any("\x00" in part for pair in draft.metadata.items() for part in pair):
+        faults.append(Fault("invalid_metadata", "metadata has a NUL (U+0000)", "/metadata"))

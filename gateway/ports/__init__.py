@@ -1,0 +1,1 @@
+"""Protocols with numbered rules. Features depend on these, never on an implementation."""

@@ -1,0 +1,212 @@
+"""The recorder: events of the bus become rows of PostgreSQL, in batches (D7). Runs in the role `back`.
+
+It is the only writer of a message's state. One batch is one transaction together with the position on the bus, so
+every event counts once, whatever is killed when; on a bus outside the database a replay finds its rows and writes
+them carefully.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from prometheus_client import CollectorRegistry
+
+from gateway.bus.codec import EnvelopeError, decode, encode
+from gateway.bus.reader import BatchReader, Taken
+from gateway.bus.reader_metrics import ReaderMetrics
+from gateway.bus.topics import EVENTS, RECEIPTS, RECORDER_GROUP
+from gateway.domain.events import Accepted, Attempted, Noted, Receipted
+from gateway.domain.lifecycle import FINALS, State
+from gateway.ports.bus import Bus, Commit, Record, Transaction
+from gateway.ports.clock import Clock
+from gateway.ports.record_store import (
+    CarrierKey,
+    DeadRow,
+    FinalCount,
+    ParkedStore,
+    RecordStore,
+    RowsExistError,
+    Submission,
+    SubmissionStore,
+)
+from gateway.ports.store import Transactions
+from gateway.recorder.fold import Fold
+from gateway.telemetry.metrics import counter
+
+_EVENTS = (Accepted, Attempted, Receipted, Noted)
+
+
+class Weigh(Protocol):
+    """`dlr.aggregate.weigh`, handed in by the wiring: the recorder and dlr do not import each other."""
+
+    def __call__(self, submissions: Iterable[Submission], segment_count: int, /) -> tuple[State, bool]:
+        """Return (state of the message, partial)."""
+
+
+class RecorderMetrics:
+    """One bundle per process. `carriers` are the configured ids, so that every series exists from the start."""
+
+    def __init__(self, registry: CollectorRegistry, *, carriers: Sequence[str] = ()) -> None:
+        self._final = counter(registry, "messages_final_total")
+        for carrier in carriers:
+            for state in FINALS:
+                self._final.labels(carrier, state.value)
+
+    def finals(self, counts: Iterable[FinalCount]) -> None:
+        """Count messages that reached their final state."""
+        for one in counts:
+            self._final.labels(one.carrier, one.state).inc(one.messages)
+
+
+class Recorder:
+    """One per process. `run` until `stop`, which ends after the batch in hand."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        db: Transactions,
+        messages: RecordStore,
+        submissions: SubmissionStore,
+        parked: ParkedStore,
+        weigh: Weigh,
+        clock: Clock,
+        metrics: RecorderMetrics,
+        reader_metrics: ReaderMetrics,
+        partitions: Sequence[int] | None = None,
+        batch_limit: int = 1000,
+        linger_s: float = 0.03,
+    ) -> None:
+        self._bus = bus
+        self._db = db
+        self._messages = messages
+        self._submissions = submissions
+        self._parked = parked
+        self._weigh = weigh
+        self._clock = clock
+        self._metrics = metrics
+        self._dead = reader_metrics.dead
+        self.reader = BatchReader(
+            bus,
+            self,
+            group=RECORDER_GROUP,
+            topic=EVENTS,
+            table="messages",
+            clock=clock,
+            metrics=reader_metrics,
+            partitions=partitions,
+            limit=batch_limit,
+            linger_s=linger_s,
+        )
+
+    async def run(self) -> None:
+        """Record events until `stop`."""
+        await self.reader.run()
+
+    def stop(self) -> None:
+        """End `run` after the batch in hand."""
+        self.reader.stop()
+
+    async def handle(self, batch: Sequence[Taken], commits: Sequence[Commit]) -> None:
+        """Write one batch; RowRejectedError when the database refuses one of its values for good."""
+        fold, dead = self._fold(batch)
+        try:
+            finals = await self._write(fold, dead, commits, careful=False)
+        except RowsExistError:
+            # Replayed, or a late answer to a submit that has its row: step over what is there.
+            finals = await self._write(fold, dead, commits, careful=True)
+        self._metrics.finals(finals)
+        for row in dead:
+            self._dead.labels("envelope" if row.error.startswith("EnvelopeError") else "unexpected").inc()
+        await self._hand_back(fold)
+
+    async def bury(self, record: Taken, error: str, commits: Sequence[Commit]) -> None:
+        """Keep a record that can never be processed, and go past it."""
+        row = DeadRow(EVENTS, record.partition, record.offset, record.value, error, self._clock.now_ms())
+        async with self._db.transaction() as tx:
+            await self._messages.insert_dead(tx, [row])
+            await self._bus.commit(commits, tx=tx)
+
+    def _fold(self, batch: Sequence[Taken]) -> tuple[Fold, list[DeadRow]]:
+        fold = Fold()
+        dead: list[DeadRow] = []
+        for record in batch:
+            try:
+                event = decode(record.value)
+                if not isinstance(event, _EVENTS):
+                    raise EnvelopeError(f"a {type(event).__name__} is no event")
+                fold.add(event, log_offset=record.offset)
+            except Exception as error:  # noqa: BLE001 - one bad record must not stop all the others
+                text = f"{type(error).__name__}: {error}"[:500]
+                now_ms = self._clock.now_ms()
+                dead.append(DeadRow(EVENTS, record.partition, record.offset, record.value, text, now_ms))
+        return fold, dead
+
+    async def _write(
+        self, fold: Fold, dead: Sequence[DeadRow], commits: Sequence[Commit], *, careful: bool
+    ) -> list[FinalCount]:
+        messages, patches = fold.carefully() if careful else (fold.messages, fold.patches)
+        async with self._db.transaction() as tx:
+            await self._messages.insert_messages(tx, messages, careful=careful)
+            finals = await self._messages.patch_messages(tx, patches)
+            await self._submissions.insert_submissions(tx, fold.submissions, careful=careful)
+            await self._messages.insert_events(tx, fold.events, careful=careful)
+            if dead:
+                await self._messages.insert_dead(tx, dead)
+            notes = await self._settle(tx, fold)
+            if notes:
+                await self._bus.append(notes, commits=commits, tx=tx)
+            else:
+                await self._bus.commit(commits, tx=tx)
+        finals += [
+            FinalCount(row.carrier or "", row.state, 1) for row in messages if row.final_at is not None
+        ]
+        return finals
+
+    async def _settle(self, tx: Transaction, fold: Fold) -> list[Record]:
+        """Weigh messages that a segment failed in at submit, when that may have been the last open one.
+
+        No receipt will come for such a segment, so nobody else would look again. dlr weighs under the same lock:
+        whichever of the two has it second sees what the first has committed, so they cannot both find the other's
+        segment open. The result goes over the bus like every change of state, so that all its readers learn of it.
+        """
+        if not fold.to_weigh:
+            return []
+        ids = list(fold.to_weigh)
+        await self._submissions.lock_messages(tx, ids)
+        by_message: dict[Any, list[Submission]] = {}
+        for one in await self._submissions.submissions_of(tx, ids):
+            by_message.setdefault(one.message_id, []).append(one)
+        notes = []
+        for message_id, (segment_count, at, reason) in fold.to_weigh.items():
+            state, partial = self._weigh(by_message.get(message_id, ()), segment_count)
+            if state.is_final:
+                detail: dict[str, str | int] | None = {"partial": 1} if partial else None
+                note = Noted(message_id, at, "settled", state=state, reason=reason, detail=detail)
+                notes.append(Record(EVENTS, message_id.bytes, encode(note)))
+        return notes
+
+    async def _hand_back(self, fold: Fold) -> None:
+        """Give parked receipts of the submissions just recorded back to the topic they came from (D8).
+
+        The race has no loser: dlr commits a parked receipt and then looks for its submission again; we commit the
+        submission and then look for parked receipts. Whoever commits second sees the other's row. If that one dies
+        in between, the sweeper of dlr finds the pair seconds later. Taking a row out and appending it is one
+        transaction, so a receipt is handed back once.
+        """
+        keys = [
+            CarrierKey(row.carrier, row.carrier_message_id)
+            for row in fold.submissions
+            if row.carrier_message_id is not None
+        ]
+        # Asked after our commit, so the answer counts: what is parked later looks for its submission itself.
+        if not keys or await self._parked.is_empty():
+            return
+        async with self._db.transaction() as tx:
+            taken = await self._parked.take(tx, keys)
+            if taken:
+                await self._bus.append([receipt_record(*one) for one in taken], tx=tx)
+
+
+def receipt_record(carrier: str, carrier_message_id: str, value: bytes) -> Record:
+    """Return the record of a receipt, keyed as dispatch does: one segment's receipts keep their order."""
+    return Record(RECEIPTS, f"{carrier}:{carrier_message_id}".encode(), value)

@@ -1,0 +1,92 @@
+"""The API's HTTP server: uvicorn without its own signals, its port taken early and with a clear error."""
+
+import asyncio
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+
+import uvicorn
+from fastapi import FastAPI
+
+_BACKLOG = 2048
+
+
+class PortTakenError(OSError):
+    """The API's address is in use; the text names it."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with the signals left to the role."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Capture none."""
+        yield
+
+
+class ApiServer:
+    """One listening socket and the server on it."""
+
+    def __init__(self, app: FastAPI, *, host: str, port: int, drain_delay_s: float) -> None:
+        self._socket = _listen(host, port)
+        self.port: int = self._socket.getsockname()[1]
+        self._drain_delay_s = drain_delay_s
+        self._draining = asyncio.Event()
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                loop="none",
+                http="httptools",
+                ws="none",
+                lifespan="on",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                date_header=True,
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=10,
+                backlog=_BACKLOG,
+            )
+        )
+
+    async def run(self) -> None:
+        """Serve until `stop`; open requests are finished."""
+        serving = asyncio.create_task(self._server.serve([self._socket]), name="api.server")
+        stopping = asyncio.create_task(self._stop_when_asked(), name="api.drain")
+        try:
+            await serving
+        finally:
+            stopping.cancel()
+            with suppress(asyncio.CancelledError):
+                await stopping
+
+    async def _stop_when_asked(self) -> None:
+        await self._draining.wait()
+        if self._drain_delay_s:  # time for a load balancer to see /readyz turn
+            await asyncio.sleep(self._drain_delay_s)
+        self._server.should_exit = True
+
+    def stop(self) -> None:
+        """Turn unready, wait the drain delay, finish what is open, end."""
+        self._draining.set()
+
+    def not_ready(self) -> dict[str, str]:
+        """Return `starting` or `draining` while that is so."""
+        if self._draining.is_set():
+            return {"api": "draining"}
+        return {} if self._server.started else {"api": "starting"}
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise PortTakenError(f"API port {host}:{port}: {error.strerror}") from None
+    return listener

@@ -1,0 +1,359 @@
+"""`caudal serve`: one supervisor, its database, the simulator if asked for, and the roles as child processes.
+
+Start: database, migrations, simulator, roles. A role that dies is started again with back-off. Stop (SIGTERM,
+Ctrl-C): api first, so that nothing new comes in; then dispatch, which lets the windows empty; then back, which
+records what is left; then simulator and database. A second signal ends everything at once.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from gateway.runtime.admin import AdminServer
+from gateway.runtime.process import die_with_parent, stop_event
+from gateway.settings import Settings, SettingsError
+from gateway.store.embedded import EmbeddedPostgres
+from gateway.store.migrate import migrate
+from gateway.telemetry.metrics import counter, gauge
+
+ROLES: tuple[str, ...] = ("api", "dispatch", "back")
+START_TIMEOUT_S = 60.0
+BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+STABLE_S = 30.0
+_READY = b'{"event": "ready"'
+
+log = structlog.get_logger()
+
+
+class StartError(Exception):
+    """The gateway cannot start; the text says why and what to do."""
+
+
+@dataclass(slots=True)
+class _Child:
+    """One supervised process. `restarts` counts failures since it last ran for STABLE_S."""
+
+    name: str
+    command: list[str]
+    passes_settings: bool = True
+    process: asyncio.subprocess.Process | None = None
+    started_at: float = 0.0
+    restarts: int = 0
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    facts: dict[str, Any] = field(default_factory=dict)
+    output: asyncio.Task[None] | None = None
+    stopping: bool = False
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.returncode is None
+
+
+class Supervisor:
+    """Owns the database and the children from `run` on until it returns."""
+
+    def __init__(self, settings: Settings, *, source: str) -> None:
+        self._settings = settings
+        self._source = source
+        self._postgres: EmbeddedPostgres | None = None
+        self._children: dict[str, _Child] = {}
+        self._registry = CollectorRegistry()
+        self._up = gauge(self._registry, "role_up")
+        self._restarts = counter(self._registry, "role_restarts_total")
+        self._draining = False
+
+    async def run(self) -> int:
+        """Start everything, supervise, stop; return the exit code."""
+        stop = stop_event()
+        admin = AdminServer(
+            self._registry,
+            host=self._settings.admin.host,
+            port=self._settings.admin_port(0),
+            not_ready=self._not_ready,
+            pages={"/sd": self._discovery, "/roles": self._role_facts},
+        )
+        await admin.start()
+        try:
+            self._start_database()
+            await migrate(self._settings.database_url or "")
+            await self._start_simulator()
+            for index, role in enumerate(ROLES, start=1):
+                self._children[role] = _Child(role, _role_command(role, index))
+                for metric in (self._up, self._restarts):
+                    metric.labels(role)
+            await asyncio.gather(
+                *(self._start(child) for child in self._children.values() if not child.is_running)
+            )
+            await self._wait_ready(stop)
+            if not stop.is_set():
+                self._keep_api_port()
+                self._announce(admin.port)
+            await self._supervise(stop)
+        finally:
+            self._draining = True
+            await self._stop_all()
+            await admin.stop()
+        return 0
+
+    def _start_database(self) -> None:
+        """Start the embedded server, unless another is configured, and put its address into the settings."""
+        if self._settings.database_url:
+            return
+        self._postgres = EmbeddedPostgres(self._settings.state_dir, bin_dir=self._settings.postgres_bin)
+        dsn = self._postgres.start()
+        self._settings = self._settings.model_copy(update={"database_url": dsn})
+
+    async def _start_simulator(self) -> None:
+        simulator = self._settings.simulator
+        if not simulator.enabled:
+            return
+        carrier = next((c for c in self._settings.carriers.values() if c.port == simulator.smpp_port), None)
+        if carrier is None:
+            raise StartError(
+                f"simulator.smpp_port {simulator.smpp_port} is the port of no configured carrier"
+            )
+        command = [
+            *(sys.executable, "-m", "loadtest.cli", "smsc", "--die-with-parent"),
+            *("--port", str(simulator.smpp_port), "--http-port", str(simulator.http_port)),
+            *("--system-id", carrier.system_id, "--password", carrier.resolved_password()),
+            *("--receipt-delay", simulator.receipt_delay, "--latency", simulator.latency),
+            *simulator.arguments,
+        ]
+        child = _Child("simulator", command, passes_settings=False)
+        self._children["simulator"] = child
+        await self._start(child)
+        await self._until_ready(child)
+        port = child.facts.get("smpp_port", simulator.smpp_port)
+        if port != simulator.smpp_port:  # it was asked to take a free one
+            child.command[child.command.index("--port") + 1] = str(port)
+            carriers = {
+                name: one.model_copy(update={"port": port}) if one is carrier else one
+                for name, one in self._settings.carriers.items()
+            }
+            self._settings = self._settings.model_copy(update={"carriers": carriers})
+
+    async def _start(self, child: _Child) -> None:
+        child.ready.clear()
+        child.started_at = time.monotonic()
+        child.process = await asyncio.create_subprocess_exec(
+            *child.command,
+            stdin=asyncio.subprocess.PIPE if child.passes_settings else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            limit=1024 * 1024,
+            preexec_fn=die_with_parent(signal.SIGKILL),
+        )
+        if child.passes_settings and child.process.stdin is not None:
+            # Secrets go through a pipe, never through arguments or the environment.
+            with suppress(ConnectionError):
+                child.process.stdin.write(self._settings.model_dump_json(by_alias=True).encode())
+                await child.process.stdin.drain()
+                child.process.stdin.close()
+        child.output = asyncio.create_task(
+            self._relay(child, child.process), name=f"supervisor.output.{child.name}"
+        )
+        if child.name in ROLES:
+            self._up.labels(child.name).set(1)
+
+    async def _relay(self, child: _Child, process: asyncio.subprocess.Process) -> None:
+        """Pass the child's lines on; its first `ready` line carries the ports it took."""
+        assert process.stdout is not None
+        while True:
+            try:
+                line = await process.stdout.readline()
+            except ValueError:  # a line beyond the limit; what was buffered is dropped
+                continue
+            if not line:
+                return
+            if line.startswith((_READY, b'{"event": "listening"', b'{"event":"listening"')):
+                with suppress(ValueError):
+                    child.facts = json.loads(line)
+                child.ready.set()
+            else:
+                sys.stdout.buffer.write(line)
+                sys.stdout.buffer.flush()
+
+    async def _until_ready(self, child: _Child) -> None:
+        assert child.process is not None
+        waits = [
+            asyncio.create_task(child.ready.wait(), name="supervisor.ready"),
+            asyncio.create_task(child.process.wait(), name="supervisor.exit"),
+        ]
+        try:
+            await asyncio.wait(waits, timeout=START_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waits:
+                task.cancel()
+        if not child.ready.is_set():
+            if child.process.returncode is not None:
+                raise StartError(f"{child.name} ended with code {child.process.returncode} while starting")
+            raise StartError(f"{child.name} was not ready after {START_TIMEOUT_S:.0f} s")
+
+    async def _wait_ready(self, stop: asyncio.Event) -> None:
+        stopped = asyncio.create_task(stop.wait(), name="supervisor.stop")
+        ready = asyncio.gather(*(self._until_ready(self._children[role]) for role in ROLES))
+        try:
+            waits: set[asyncio.Future[Any]] = {stopped, ready}
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if ready.done():
+                ready.result()
+        finally:
+            stopped.cancel()
+            ready.cancel()
+            with suppress(asyncio.CancelledError, StartError):
+                await ready
+
+    async def _supervise(self, stop: asyncio.Event) -> None:
+        watchers = [
+            asyncio.create_task(self._keep_alive(child), name=f"supervisor.watch.{child.name}")
+            for child in self._children.values()
+        ]
+        stopped = asyncio.create_task(stop.wait(), name="supervisor.stop")
+        try:
+            while not stopped.done():
+                await asyncio.wait({stopped}, timeout=1.0)
+                if self._postgres is not None and not stopped.done() and not self._postgres.alive():
+                    log.error("database.died", action="restart")
+                    self._postgres.start()
+        finally:
+            stopped.cancel()
+            for watcher in watchers:
+                watcher.cancel()
+            await asyncio.gather(*watchers, return_exceptions=True)
+
+    async def _keep_alive(self, child: _Child) -> None:
+        """Start the child again whenever it ends, waiting longer each time until one run lasts."""
+        while True:
+            assert child.process is not None
+            code = await child.process.wait()
+            if child.name in ROLES:
+                self._up.labels(child.name).set(0)
+            if time.monotonic() - child.started_at > STABLE_S:
+                child.restarts = 0
+            wait_s = BACKOFF_S[min(child.restarts, len(BACKOFF_S) - 1)]
+            child.restarts += 1
+            log.error("role.died", child=child.name, exit_code=code, restart_in_s=wait_s)
+            await asyncio.sleep(wait_s)
+            if child.name in ROLES:
+                self._restarts.labels(child.name).inc()
+            await self._start(child)
+
+    async def _stop_all(self) -> None:
+        """End the children in the order that loses nothing, then the database."""
+        limit_s = self._settings.drain_s + 15.0
+        for name in (*ROLES, "simulator"):
+            child = self._children.get(name)
+            if child is not None:
+                await _stop_child(child, limit_s=limit_s)
+        if self._postgres is not None:
+            self._postgres.stop()
+
+    def _keep_api_port(self) -> None:
+        """Let an api that is started again take the port that customers already know."""
+        port = self._children["api"].facts["port"]
+        self._settings = self._settings.model_copy(
+            update={"api": self._settings.api.model_copy(update={"port": port})}
+        )
+
+    def _not_ready(self) -> dict[str, str]:
+        reasons = {
+            child.name: "starting" if child.is_running else "not running"
+            for child in self._children.values()
+            if not (child.is_running and child.ready.is_set())
+        }
+        if self._draining:
+            reasons["supervisor"] = "draining"
+        return reasons
+
+    def _discovery(self) -> list[dict[str, Any]]:
+        """Prometheus HTTP service discovery: one target a process."""
+        host = self._settings.admin.host
+        targets = [
+            {"targets": [f"{host}:{child.facts['admin_port']}"], "labels": {"role": child.name}}
+            for child in self._children.values()
+            if child.name in ROLES and "admin_port" in child.facts
+        ]
+        own = {"targets": [f"{host}:{self._settings.admin.port}"], "labels": {"role": "supervisor"}}
+        return [own, *targets]
+
+    def _role_facts(self) -> dict[str, Any]:
+        """Return pid, readiness and ports of every child, for people and tests."""
+        return {
+            child.name: {
+                "pid": child.process.pid if child.is_running and child.process else None,
+                "ready": child.is_running and child.ready.is_set(),
+                **{key: value for key, value in child.facts.items() if key.endswith("port")},
+            }
+            for child in self._children.values()
+        }
+
+    def _announce(self, admin_port: int) -> None:
+        settings, api = self._settings, self._children["api"].facts
+        base = f"http://{settings.api.host}:{api.get('port', settings.api.port)}"
+        lines = [
+            f"Caudal is up ({self._source}).",
+            f"  API        {base}/v1/messages   docs {base}/docs",
+            f"  metrics    http://{settings.admin.host}:{admin_port}/metrics   targets /sd",
+        ]
+        if "simulator" in self._children:
+            facts = self._children["simulator"].facts
+            lines.append(
+                f"  simulator  SMPP port {facts.get('smpp_port')}, http://127.0.0.1:{facts.get('http_port')}/stats"
+            )
+        lines.append("  a key      .venv/bin/caudal keys create --account demo")
+        lines.append("Ctrl-C stops it.")
+        sys.stderr.write("\n".join(lines) + "\n")
+        sys.stderr.flush()
+        log.info("up", api=base, admin_port=admin_port, pid=os.getpid())
+
+
+async def _stop_child(child: _Child, *, limit_s: float) -> None:
+    process = child.process
+    if process is None:
+        return
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), limit_s)
+        except TimeoutError:
+            log.warning("role.killed", child=child.name, after_s=limit_s)
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    if child.output is not None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(child.output, 2.0)
+
+
+def _role_command(role: str, index: int) -> list[str]:
+    return [sys.executable, "-m", "gateway.cli", "run", role, "--settings-from-stdin", "--index", str(index)]
+
+
+def serve(settings: Settings, *, source: str) -> int:
+    """Run the supervisor to its end; return the exit code."""
+    state_dir = settings.state_dir
+    if not settings.database_url:
+        _check_state_dir(state_dir)
+    return asyncio.run(Supervisor(settings, source=source).run())
+
+
+def _check_state_dir(state_dir: Path) -> None:
+    if state_dir.exists() and not os.access(state_dir, os.R_OK | os.W_OK | os.X_OK):
+        owner = state_dir.stat().st_uid
+        raise SettingsError(
+            f"state directory {state_dir} belongs to uid {owner}; run as that user or set state_dir"
+        )
+
+
+__all__: Sequence[str] = ("ROLES", "StartError", "Supervisor", "serve")

@@ -1,0 +1,161 @@
+"""The tables `messages` and `message_events`: written in batches by the recorder, read for silence by dlr."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from gateway.domain.ids import uuid7_floor
+from gateway.ports.bus import Transaction
+from gateway.ports.record_store import (
+    DeadRow,
+    EventRow,
+    FinalCount,
+    MessagePatch,
+    MessageRow,
+    SilentPage,
+)
+from gateway.ports.store import Transactions
+from gateway.store import rows as common
+from gateway.store.rows import DAY_MS, DEADLINE_S, by_meaning
+
+FINAL_RANK: Final = 3
+
+# No condition on `m.id` but the join: the only paths left are one look-up by key for each patch, since the sessions
+# have sequential scans off, and PostgreSQL prunes to the patch's day while it runs. A range of days looks helpful and
+# is a trap: on a day without statistics the planner reads the whole range once and tries every patch on every row.
+_PATCH: Final = """
+WITH changed AS (
+    UPDATE messages AS m SET
+        state = CASE WHEN p.state_rank > m.state_rank THEN p.state ELSE m.state END,
+        state_rank = greatest(m.state_rank, p.state_rank),
+        partial = CASE WHEN p.state_rank > m.state_rank THEN p.partial ELSE m.partial END,
+        carrier = CASE WHEN p.attempt = 0 OR p.attempt >= m.attempt
+                       THEN coalesce(p.carrier, m.carrier) ELSE m.carrier END,
+        attempt = greatest(m.attempt, p.attempt),
+        submitted_at = least(m.submitted_at, p.submitted_at),
+        final_at = coalesce(m.final_at, p.final_at),
+        error = CASE WHEN p.state_rank > m.state_rank THEN p.error ELSE m.error END
+    FROM unnest($1::uuid[], $2::text[], $3::smallint[], $4::boolean[], $5::text[], $6::smallint[], $7::bigint[],
+                $8::bigint[], $9::text[])
+         AS p (id, state, state_rank, partial, carrier, attempt, submitted_at, final_at, error)
+    WHERE m.id = p.id AND m.state_rank < 3
+    RETURNING m.carrier, m.state, m.state_rank
+)
+SELECT coalesce(carrier, ''), state, count(*) FROM changed WHERE state_rank = 3 GROUP BY carrier, state
+"""
+
+_INSERT_MESSAGE: Final = (
+    f"INSERT INTO messages ({', '.join(MessageRow._fields)}) "
+    f"VALUES ({', '.join(f'${n}' for n in range(1, len(MessageRow._fields) + 1))}) ON CONFLICT DO NOTHING"
+)
+_INSERT_EVENT: Final = f"INSERT INTO message_events ({', '.join(EventRow._fields)}) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING"
+
+_PAGE: Final = """
+SELECT count(*) AS read, (max(id::text))::uuid AS last_id,
+       count(*) FILTER (WHERE state_rank < 3) AS open,
+       array_agg(id) FILTER (WHERE state_rank < 3 AND valid_until <= $4) AS silent
+FROM (
+    SELECT id, state_rank, valid_until FROM messages
+    WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3
+) AS page
+"""
+
+
+class PostgresMessages:
+    """Implements `gateway.ports.record_store.RecordStore`."""
+
+    async def insert_messages(
+        self, tx: Transaction, rows: Sequence[MessageRow], *, careful: bool = False
+    ) -> None:
+        """Write new messages; RowsExistError for a known id unless `careful`."""
+        await _insert(
+            tx, "messages", MessageRow._fields, rows, careful_sql=_INSERT_MESSAGE if careful else None
+        )
+
+    async def insert_events(
+        self, tx: Transaction, rows: Sequence[EventRow], *, careful: bool = False
+    ) -> None:
+        """Write timeline rows; RowsExistError for a known place on the bus unless `careful`."""
+        await _insert(
+            tx, "message_events", EventRow._fields, rows, careful_sql=_INSERT_EVENT if careful else None
+        )
+
+    async def patch_messages(self, tx: Transaction, patches: Sequence[MessagePatch]) -> list[FinalCount]:
+        """Move messages forward; those with a final state, and unknown ones, stay as they are."""
+        if not patches:
+            return []
+        # In the order of the ids: two writers never wait for each other crosswise.
+        columns = zip(*sorted(patches, key=_id_number), strict=True)
+        lists = [list(column) for column in columns]
+        with by_meaning():
+            async with asyncio.timeout(DEADLINE_S):
+                found = await tx.fetch(_PATCH, *lists)
+        return [FinalCount(*row) for row in found]
+
+    async def insert_dead(self, tx: Transaction, rows: Sequence[DeadRow]) -> None:
+        """Keep records that could not be processed."""
+        async with asyncio.timeout(DEADLINE_S):
+            await common.insert_dead(tx, list(rows))
+
+
+class PostgresSilence:
+    """Finds messages without a final state, day by day; implements `gateway.ports.record_store.SilenceStore`.
+
+    There is no index on the state, as it would make every update of it dearer; a day is read once in slices along
+    its key, and never again when nothing in it is open.
+    """
+
+    def __init__(self, db: Transactions) -> None:
+        self._db = db
+
+    async def open_days(self, *, before_ms: int) -> list[int]:
+        """Return the days up to `before_ms` that may hold open messages, oldest first."""
+        async with asyncio.timeout(DEADLINE_S), self._db.acquire() as connection:
+            oldest: UUID | None = await connection.fetchval("SELECT id FROM messages ORDER BY id LIMIT 1")
+            closed = await connection.fetch("SELECT day_at FROM closed_days")
+        if oldest is None:
+            return []
+        done = {row[0] for row in closed}
+        first = common.day_of(oldest.int >> 80)
+        return [day_at for day_at in range(first, before_ms, DAY_MS) if day_at not in done]
+
+    async def silent_page(
+        self, day_at: int, *, after: UUID | None, valid_before_ms: int, limit: int
+    ) -> SilentPage:
+        """Read the next `limit` messages of a day behind `after`."""
+        start = after if after is not None else UUID(int=uuid7_floor(day_at).int - 1)
+        async with asyncio.timeout(DEADLINE_S), self._db.acquire() as connection:
+            row = await connection.fetchrow(
+                _PAGE, start, uuid7_floor(day_at + DAY_MS), limit, valid_before_ms
+            )
+        is_end = row["read"] < limit
+        return SilentPage(list(row["silent"] or ()), row["open"], None if is_end else row["last_id"])
+
+    async def close_day(self, day_at: int) -> None:
+        """Remember that every message of the day has its final state."""
+        async with asyncio.timeout(DEADLINE_S), self._db.acquire() as connection:
+            await connection.execute("INSERT INTO closed_days VALUES ($1) ON CONFLICT DO NOTHING", day_at)
+
+
+def _id_number(patch: MessagePatch) -> int:
+    return patch.id.int
+
+
+async def _insert(
+    tx: Transaction,
+    table: str,
+    columns: tuple[str, ...],
+    rows: Sequence[tuple[object, ...]],
+    *,
+    careful_sql: str | None,
+) -> None:
+    if not rows:
+        return
+    with by_meaning():
+        async with asyncio.timeout(DEADLINE_S):
+            if careful_sql is None:
+                # COPY costs half of INSERT with arrays, but cannot step over a row that is there already.
+                await tx.copy_records_to_table(table, records=rows, columns=columns)
+            else:
+                await tx.executemany(careful_sql, rows)

@@ -1,0 +1,117 @@
+"""Daily partitions of the large tables, by UUIDv7 id: made ahead, dropped when their retention is over.
+
+Called by the role `back` at start and every hour; safe from several processes at once.
+"""
+
+import asyncio
+from datetime import date, timedelta
+from typing import Any, Final
+
+import asyncpg
+import structlog
+
+from gateway.domain.ids import uuid7_floor
+from gateway.ports.store import Transactions
+from gateway.store.rows import DAY_MS, day_of
+
+_log = structlog.get_logger()
+
+AHEAD_DAYS: Final = 7
+_EPOCH: Final = date(1970, 1, 1)
+_DEADLINE_S: Final = 60.0
+_LOCK: Final = 0x6361_7564_616C  # "caudal"
+
+# name: (key column, storage parameters). A batch updates neighbouring rows in one transaction, so a page needs room for
+# a second version of nearly all of them (a submission doubles in size by its receipt). Measured: these keep the updates
+# heap-only and the tables smaller than 70 does, where most new versions go to other pages and into every index.
+_TABLES: Final = {
+    "messages": ("id", "fillfactor = 45"),
+    "submissions": ("message_id", "fillfactor = 35"),
+    "message_events": ("message_id", "fillfactor = 100"),
+}
+
+_LIST: Final = """
+SELECT c.relname FROM pg_inherits AS i
+JOIN pg_class AS c ON c.oid = i.inhrelid JOIN pg_class AS p ON p.oid = i.inhparent
+WHERE p.oid = to_regclass($1)
+"""
+
+
+class Partitions:
+    """Implements `gateway.ports.record_store.Housekeeping`.
+
+    `retention_days` is how long messages, their timeline and dead records are kept.
+    """
+
+    def __init__(self, db: Transactions, *, retention_days: int = 30) -> None:
+        self._db = db
+        self._retention_days = retention_days
+
+    async def keep(self, *, now_ms: int) -> None:
+        """Make yesterday's to next week's partitions and drop those older than the retention."""
+        today = day_of(now_ms)
+        oldest = today - self._retention_days * DAY_MS
+        for table in _TABLES:
+            present = await self._present(table)
+            for day_at in range(today - DAY_MS, today + (AHEAD_DAYS + 1) * DAY_MS, DAY_MS):
+                if _name(table, day_at) not in present:
+                    await self._guarded(table, day_at, _create)
+            for day_at in sorted(present.values()):
+                if day_at < oldest:
+                    await self._guarded(table, day_at, _drop)
+        async with asyncio.timeout(_DEADLINE_S), self._db.acquire() as connection:
+            await connection.execute("DELETE FROM closed_days WHERE day_at < $1", oldest)
+            await connection.execute("DELETE FROM dead_records WHERE at < $1", oldest)
+            for table, (key, _) in _TABLES.items():
+                # What no partition was made for has a retention too.
+                await connection.execute(
+                    f"DELETE FROM {table}_default WHERE {key} < $1", uuid7_floor(max(oldest, 0))
+                )
+
+    async def _present(self, table: str) -> dict[str, int]:
+        async with asyncio.timeout(_DEADLINE_S), self._db.acquire() as connection:
+            rows = await connection.fetch(_LIST, table)
+        return {row[0]: _day_in(row[0]) for row in rows if row[0] != f"{table}_default"}
+
+    async def _guarded(self, table: str, day_at: int, work: Any) -> None:
+        # A reader's long transaction must not make every writer queue behind our lock: give up, next hour again.
+        try:
+            async with asyncio.timeout(_DEADLINE_S), self._db.transaction() as tx:
+                await tx.execute("SET LOCAL lock_timeout = '3s'")
+                await tx.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+                await work(tx, table, day_at)
+        except asyncpg.LockNotAvailableError:
+            _log.warning("partitions.busy", table=table, day=_name(table, day_at))
+
+
+async def _create(tx: Any, table: str, day_at: int) -> None:
+    name = _name(table, day_at)
+    if await tx.fetchval("SELECT to_regclass($1) IS NOT NULL", name):
+        return
+    key, storage = _TABLES[table]
+    floor, ceiling = uuid7_floor(day_at), uuid7_floor(day_at + DAY_MS)
+    # Made apart and attached: CREATE ... PARTITION OF would lock the parent against all readers. Rows that came
+    # before their day was made are in the DEFAULT partition and have to move, or the bounds would not hold.
+    await tx.execute(f"CREATE TABLE {name} (LIKE {table} INCLUDING ALL) WITH ({storage})")
+    await tx.execute(f"LOCK TABLE {table}_default IN ACCESS EXCLUSIVE MODE")
+    await tx.execute(
+        f"WITH early AS (DELETE FROM {table}_default WHERE {key} >= '{floor}' AND {key} < '{ceiling}' RETURNING *) "
+        f"INSERT INTO {name} SELECT * FROM early"
+    )
+    await tx.execute(
+        f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{floor}') TO ('{ceiling}')"
+    )
+
+
+async def _drop(tx: Any, table: str, day_at: int) -> None:
+    await tx.execute(f"DROP TABLE IF EXISTS {_name(table, day_at)}")
+    _log.info("partitions.dropped", table=table, day=_name(table, day_at))
+
+
+def _name(table: str, day_at: int) -> str:
+    return f"{table}_{_EPOCH + timedelta(milliseconds=day_at):%Y%m%d}"
+
+
+def _day_in(name: str) -> int:
+    text = name.rpartition("_")[2]
+    return (date(int(text[:4]), int(text[4:6]), int(text[6:])) - _EPOCH).days * DAY_MS

@@ -1,0 +1,268 @@
+"""The tables `submissions` and `parked_receipts`: what was handed to carriers, and what they said about it."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from gateway.domain.ids import uuid7_floor
+from gateway.domain.lifecycle import State
+from gateway.ports.bus import Transaction
+from gateway.ports.record_store import (
+    CarrierKey,
+    DeadRow,
+    Parked,
+    ParkedRow,
+    ReceiptRaceError,
+    ReceiptUpdate,
+    Submission,
+    SubmissionRow,
+)
+from gateway.ports.store import Transactions
+from gateway.store import rows as common
+from gateway.store.rows import DAY_MS, DEADLINE_S, by_meaning, day_of
+
+NEAR_DAYS: Final = 1
+"""Days before today that a receipt's message is first looked for in."""
+
+_CANDIDATES: Final = 4
+_CLOCKS_APART_MS: Final = 3_600_000
+_STATES: Final = {state.value: state for state in State}
+
+_INSERT: Final = f"""
+INSERT INTO submissions ({", ".join(SubmissionRow._fields)})
+VALUES ({", ".join(f"${n}" for n in range(1, len(SubmissionRow._fields) + 1))})
+ON CONFLICT (message_id, segment_index, attempt) DO UPDATE SET
+    carrier_message_id = EXCLUDED.carrier_message_id, raw_id = EXCLUDED.raw_id, bind = EXCLUDED.bind,
+    sequence_number = EXCLUDED.sequence_number, outcome = EXCLUDED.outcome, status = EXCLUDED.status,
+    submitted_at = EXCLUDED.submitted_at, response_ms = EXCLUDED.response_ms
+WHERE submissions.carrier_message_id IS NULL AND EXCLUDED.carrier_message_id IS NOT NULL
+"""
+
+_COLUMNS: Final = (
+    "s.message_id, s.segment_index, s.attempt, s.segment_count, s.state, s.receipt_state, "
+    "s.receipt ->> 'message_state', s.submitted_at"
+)
+
+# The window of days is literal, so only its partitions are in the plan, whatever their statistics say; and it is
+# narrow, because each partition costs one descent of its index for every receipt.
+_FIND: Final = """
+SELECT k.n, {columns}
+FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (carrier, carrier_message_id, n)
+CROSS JOIN LATERAL (
+    SELECT * FROM submissions AS c
+    WHERE c.carrier = k.carrier AND c.carrier_message_id = k.carrier_message_id
+      AND c.message_id >= '{floor}' AND c.message_id < '{ceiling}'
+    ORDER BY c.message_id DESC LIMIT {candidates}
+) AS s
+"""
+
+_OF_MESSAGES: Final = f"""
+SELECT {_COLUMNS}
+FROM unnest($1::uuid[]) AS k (message_id)
+JOIN submissions AS s ON s.message_id = k.message_id
+"""
+
+_LOCK: Final = "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k"
+
+_APPLY: Final = """
+UPDATE submissions AS s SET
+    receipt_state = p.receipt_state, receipt = p.receipt
+FROM unnest($1::uuid[], $2::smallint[], $3::smallint[], $4::text[], $5::jsonb[])
+     AS p (message_id, segment_index, attempt, receipt_state, receipt)
+WHERE s.message_id = p.message_id AND s.segment_index = p.segment_index AND s.attempt = p.attempt
+  AND (s.receipt_state IS NULL OR s.receipt_state = 'submitted')
+"""
+
+_TAKE: Final = """
+DELETE FROM parked_receipts WHERE id = ANY (ARRAY (
+    SELECT p.id FROM unnest($1::text[], $2::text[]) AS k (carrier, carrier_message_id)
+    JOIN parked_receipts AS p ON p.carrier = k.carrier AND p.carrier_message_id = k.carrier_message_id
+    UNION
+    SELECT p.id FROM unnest($1::text[], $2::text[]) AS k (carrier, carrier_message_id)
+    JOIN parked_receipts AS p ON p.carrier = k.carrier AND p.second_id = k.carrier_message_id
+))
+RETURNING carrier, carrier_message_id, value
+"""
+
+_TAKE_EXPIRED: Final = """
+DELETE FROM parked_receipts WHERE id = ANY (ARRAY (
+    SELECT id FROM parked_receipts WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+))
+RETURNING carrier, carrier_message_id, value
+"""
+
+# Ids grow by one a row, so their span bounds the count from above; only a span too wide is counted.
+_SPAN: Final = "SELECT coalesce(max(id) - min(id) + 1, 0) FROM parked_receipts"
+_COUNT: Final = "SELECT count(*) FROM (SELECT FROM parked_receipts LIMIT $1) AS p"
+_TAKE_OLDEST: Final = """
+DELETE FROM parked_receipts WHERE id = ANY (ARRAY (
+    SELECT id FROM parked_receipts ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+))
+RETURNING carrier, carrier_message_id, value
+"""
+
+
+class PostgresSubmissions:
+    """The table `submissions`; implements `gateway.ports.record_store.ReceiptStore`.
+
+    `lookback_days` is how old a message may be for a receipt to find it: the longest validity plus the 72 h that a
+    receipt may take.
+    """
+
+    def __init__(self, *, lookback_days: int = 10) -> None:
+        self._lookback_days = lookback_days
+
+    async def insert_submissions(
+        self, tx: Transaction, rows: Sequence[SubmissionRow], *, careful: bool = False
+    ) -> None:
+        """Write results of submits; RowsExistError for a known one unless `careful`, which adds a late carrier id."""
+        if not rows:
+            return
+        with by_meaning():
+            async with asyncio.timeout(DEADLINE_S):
+                if careful:
+                    await tx.executemany(_INSERT, rows)
+                else:
+                    await tx.copy_records_to_table("submissions", records=rows, columns=SubmissionRow._fields)
+
+    async def lock_messages(self, tx: Transaction, message_ids: Sequence[UUID]) -> None:
+        """Take the lock of each message, in one order for everybody, until `tx` ends."""
+        if message_ids:
+            keys = sorted({_lock_key(message_id) for message_id in message_ids})
+            async with asyncio.timeout(DEADLINE_S):
+                await tx.execute(_LOCK, keys)
+
+    async def submissions_of(self, tx: Transaction, message_ids: Sequence[UUID]) -> list[Submission]:
+        """Return every submission of these messages."""
+        if not message_ids:
+            return []
+        ids = list(message_ids)
+        async with asyncio.timeout(DEADLINE_S):
+            found = await tx.fetch(
+                _OF_MESSAGES, ids
+            )
+        return [_submission(row) for row in found]
+
+    async def find(
+        self, tx: Transaction, keys: Sequence[CarrierKey], *, now_ms: int
+    ) -> dict[CarrierKey, list[Submission]]:
+        """Return the few newest submissions of each key: today and yesterday first, then as far back as allowed."""
+        near = day_of(now_ms) - NEAR_DAYS * DAY_MS
+        # The clock of the host that made the id may be ahead of ours.
+        ceiling_ms = day_of(now_ms + _CLOCKS_APART_MS) + DAY_MS
+        found = await self._find(tx, keys, floor_ms=near, ceiling_ms=ceiling_ms)
+        missing = [key for key in keys if key not in found]
+        if missing:
+            floor_ms = near - self._lookback_days * DAY_MS
+            found.update(await self._find(tx, missing, floor_ms=floor_ms, ceiling_ms=near))
+        return found
+
+    async def _find(
+        self, tx: Transaction, keys: Sequence[CarrierKey], *, floor_ms: int, ceiling_ms: int
+    ) -> dict[CarrierKey, list[Submission]]:
+        if not keys:
+            return {}
+        statement = _FIND.format(
+            columns=_COLUMNS,
+            floor=uuid7_floor(max(floor_ms, 0)),
+            ceiling=uuid7_floor(max(ceiling_ms, 0)),
+            candidates=_CANDIDATES,
+        )
+        with by_meaning():
+            async with asyncio.timeout(DEADLINE_S):
+                rows = await tx.fetch(statement, [key[0] for key in keys], [key[1] for key in keys])
+        found: dict[CarrierKey, list[Submission]] = {}
+        for n, *row in rows:
+            found.setdefault(keys[n - 1], []).append(_submission(row))
+        return found
+
+    async def apply(self, tx: Transaction, updates: Sequence[ReceiptUpdate]) -> None:
+        """Write receipts onto their submissions; ReceiptRaceError when one has a final receipt by now."""
+        if not updates:
+            return
+        # In the order of the key: two consumers never wait for each other crosswise.
+        lists = [list(column) for column in zip(*sorted(updates, key=_key_of), strict=True)]
+        with by_meaning():
+            async with asyncio.timeout(DEADLINE_S):
+                tag: str = await tx.execute(_APPLY, *lists)
+        if int(tag.rsplit(maxsplit=1)[-1]) != len(updates):
+            raise ReceiptRaceError(f"{tag} where {len(updates)} were judged")
+
+    async def insert_dead(self, tx: Transaction, rows: Sequence[DeadRow]) -> None:
+        """Keep records that could not be processed."""
+        async with asyncio.timeout(DEADLINE_S):
+            await common.insert_dead(tx, list(rows))
+
+
+class PostgresParked:
+    """The table `parked_receipts`; implements `gateway.ports.record_store.ParkedStore`."""
+
+    def __init__(self, db: Transactions) -> None:
+        self._db = db
+
+    async def park(self, tx: Transaction, rows: Sequence[ParkedRow]) -> None:
+        """Keep receipts until their submission is known."""
+        if rows:
+            with by_meaning():
+                async with asyncio.timeout(DEADLINE_S):
+                    await tx.copy_records_to_table("parked_receipts", records=rows, columns=ParkedRow._fields)
+
+    async def is_empty(self) -> bool:
+        """Tell whether no receipt at all is parked."""
+        async with asyncio.timeout(DEADLINE_S), self._db.acquire() as connection:
+            return await connection.fetchval("SELECT id FROM parked_receipts ORDER BY id LIMIT 1") is None
+
+    async def take(self, tx: Transaction, keys: Sequence[CarrierKey]) -> list[Parked]:
+        """Take out the parked receipts that wait for one of the keys, by their first or second id."""
+        if not keys:
+            return []
+        async with asyncio.timeout(DEADLINE_S):
+            found = await tx.fetch(_TAKE, [key[0] for key in keys], [key[1] for key in keys])
+        return [Parked(*row) for row in found]
+
+    async def keys_after(self, row_id: int, *, limit: int) -> tuple[list[CarrierKey], int]:
+        """Return the keys of the next parked rows behind `row_id`, and the last id read; ([], 0) at the end."""
+        async with asyncio.timeout(DEADLINE_S), self._db.acquire() as connection:
+            rows = await connection.fetch(
+                "SELECT id, carrier, carrier_message_id, second_id FROM parked_receipts "
+                "WHERE id > $1 ORDER BY id LIMIT $2",
+                row_id,
+                limit,
+            )
+        keys: list[CarrierKey] = []
+        for _, carrier, first_id, second_id in rows:
+            keys.extend(CarrierKey(carrier, one) for one in (first_id, second_id) if one)
+        return keys, rows[-1]["id"] if rows else 0
+
+    async def take_expired(self, tx: Transaction, *, now_ms: int, max_rows: int, limit: int) -> list[Parked]:
+        """Take out up to `limit` receipts that are past their time, or the oldest beyond `max_rows`."""
+        async with asyncio.timeout(DEADLINE_S):
+            found = await tx.fetch(_TAKE_EXPIRED, now_ms, limit)
+            if not found and await tx.fetchval(_SPAN) > max_rows:
+                excess = await tx.fetchval(_COUNT, max_rows + limit) - max_rows
+                found = await tx.fetch(_TAKE_OLDEST, excess) if excess > 0 else []
+        return [Parked(*row) for row in found]
+
+
+def _submission(row: Sequence[Any]) -> Submission:
+    message_id, segment_index, attempt, segment_count, state, receipt_state, receipt_stat, submitted_at = row
+    return Submission(
+        message_id,
+        segment_index,
+        attempt,
+        segment_count,
+        _STATES[state],
+        _STATES[receipt_state] if receipt_state is not None else None,
+        receipt_stat,
+        submitted_at,
+    )
+
+
+def _key_of(update: ReceiptUpdate) -> tuple[int, int, int]:
+    return update[0].int, update[1], update[2]
+
+
+def _lock_key(message_id: UUID) -> int:
+    # The last 62 bits of a UUIDv7 are random; the lock space is signed.
+    return (message_id.int & 0xFFFFFFFFFFFFFFFF) - (1 << 63)

@@ -1,0 +1,1 @@
+"""Metrics and logs: the catalogue, bundles' constructors, redaction."""

@@ -1,0 +1,126 @@
+"""The metric catalogue as data, and how features make their bundles from it.
+
+Names, labels, help and buckets are here and only here; a bundle class beside the code that uses it calls `counter`,
+`gauge` or `histogram` with a name of the catalogue and touches every label value it knows in advance, so that rates
+work from the first failure on.
+"""
+
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the client has no annotation there
+
+PREFIX = "caudal_"
+
+INGRESS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+SUBMIT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+DELAY_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
+RECEIPT_BUCKETS = (1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600, 14400, 86400)
+BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10000)
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSpec:
+    """One line of the catalogue."""
+
+    kind: str
+    labels: tuple[str, ...]
+    help: str
+    buckets: tuple[float, ...] = ()
+
+
+def _counter(help_text: str, *labels: str) -> MetricSpec:
+    return MetricSpec("counter", labels, help_text)
+
+
+def _gauge(help_text: str, *labels: str) -> MetricSpec:
+    return MetricSpec("gauge", labels, help_text)
+
+
+def _histogram(help_text: str, buckets: tuple[float, ...], *labels: str) -> MetricSpec:
+    return MetricSpec("histogram", labels, help_text, buckets)
+
+
+CATALOGUE: dict[str, MetricSpec] = {
+    # ingress
+    "http_requests_total": _counter("Finished API requests.", "route", "method", "code"),
+    "http_request_duration_seconds": _histogram(
+        "Time from request to last byte.", INGRESS_BUCKETS, "route", "method"
+    ),
+    "http_requests_in_flight": _gauge("API requests being answered now."),
+    "messages_accepted_total": _counter("Messages the bus acknowledged.", "channel", "class", "source"),
+    "messages_rejected_total": _counter("Messages refused at intake.", "reason"),
+    "messages_deduplicated_total": _counter("Repeats recognised.", "stage"),
+    "batch_size_messages": _histogram("Messages in one request.", BATCH_BUCKETS, "route"),
+    "ingress_produce_duration_seconds": _histogram("Durable append of accepted messages.", INGRESS_BUCKETS),
+    # queues
+    "queue_lag_messages": _gauge("Records not yet committed.", "topic", "group"),
+    "queue_oldest_message_timestamp_seconds": _gauge("Append time of the oldest record not done.", "queue"),
+    "queue_consumer_last_progress_timestamp_seconds": _gauge("Last commit of a group.", "topic", "group"),
+    "carrier_queue_depth_messages": _gauge("Messages read from a lane and not settled.", "carrier", "class"),
+    # carrier and bind
+    "carrier_bind_state": _gauge("1 for the state a bind is in.", "carrier", "bind", "state"),
+    "carrier_bind_transitions_total": _counter("Changes of bind state.", "carrier", "bind", "to_state"),
+    "carrier_bind_up_since_timestamp_seconds": _gauge(
+        "When the bind came up; 0 when down.", "carrier", "bind"
+    ),
+    "carrier_window_in_use": _gauge("Submits waiting for a response.", "carrier", "bind"),
+    "carrier_window_size": _gauge("Most submits that may wait for a response.", "carrier", "bind"),
+    "carrier_mps_limit": _gauge("Configured segments per second.", "carrier"),
+    "carrier_mps_effective_limit": _gauge("Segments per second after adaptation.", "carrier"),
+    "carrier_submit_responses_total": _counter("Submit outcomes.", "carrier", "command_status"),
+    "carrier_segments_submitted_total": _counter("Segments written to the carrier.", "carrier"),
+    "carrier_submit_duration_seconds": _histogram("Submit to response.", SUBMIT_BUCKETS, "carrier"),
+    "carrier_throttled_total": _counter("Throttle answers.", "carrier"),
+    "carrier_submit_timeouts_total": _counter("Submits without a response: outcome unknown.", "carrier"),
+    # outcome
+    "message_submit_delay_seconds": _histogram(
+        "Accepted to acknowledged by the carrier.", DELAY_BUCKETS, "carrier", "class"
+    ),
+    "message_retries_total": _counter("Attempts put off to a later time.", "carrier", "reason"),
+    "message_failovers_total": _counter("Messages moved to another carrier.", "from_carrier", "to_carrier"),
+    "messages_dead_lettered_total": _counter("Records that could not be processed.", "reason"),
+    "messages_expired_total": _counter("Validity ran out before submit.", "class"),
+    "messages_final_total": _counter("Messages that reached a final state.", "carrier", "state"),
+    # receipts and store
+    "dlr_received_total": _counter("Receipts received, intermediate ones too.", "carrier", "state"),
+    "dlr_latency_seconds": _histogram("Submit acknowledgement to final receipt.", RECEIPT_BUCKETS, "carrier"),
+    "dlr_unmatched_total": _counter("Receipts parked because no segment has their id yet.", "carrier"),
+    "dlr_duplicate_total": _counter("Receipts that repeated a known state.", "carrier"),
+    "dlr_out_of_order_total": _counter("Receipts that came after a final state.", "carrier"),
+    "mo_received_total": _counter("Mobile-originated messages.", "carrier"),
+    "store_write_duration_seconds": _histogram("One batch written.", INGRESS_BUCKETS, "table"),
+    "store_batch_rows": _histogram("Rows in one batch.", BATCH_BUCKETS, "table"),
+    "store_errors_total": _counter("Failed batches.", "table", "reason"),
+    # runtime
+    "event_loop_lag_seconds": _histogram("Overshoot of a 0.1 s sleep.", INGRESS_BUCKETS),
+    "build_info": _gauge("Version of the running program.", "version"),
+    "role_up": _gauge("1 while the supervised role runs.", "role"),
+    "role_restarts_total": _counter("Times a role was started again.", "role"),
+}
+
+
+def counter(registry: CollectorRegistry, name: str) -> Counter:
+    """Make the catalogue's counter in `registry`."""
+    spec = _spec(name, "counter")
+    return Counter(PREFIX + name, spec.help, spec.labels, registry=registry)
+
+
+def gauge(registry: CollectorRegistry, name: str) -> Gauge:
+    """Make the catalogue's gauge in `registry`."""
+    spec = _spec(name, "gauge")
+    return Gauge(PREFIX + name, spec.help, spec.labels, registry=registry)
+
+
+def histogram(registry: CollectorRegistry, name: str) -> Histogram:
+    """Make the catalogue's histogram in `registry`."""
+    spec = _spec(name, "histogram")
+    return Histogram(PREFIX + name, spec.help, spec.labels, buckets=spec.buckets, registry=registry)
+
+
+def _spec(name: str, kind: str) -> MetricSpec:
+    spec = CATALOGUE[name]
+    if spec.kind != kind:
+        raise TypeError(f"{name} is a {spec.kind} in the catalogue, not a {kind}")
+    return spec

@@ -1,0 +1,395 @@
+"""The message centre: takes submits, answers in time, and delivers receipts until they are acknowledged.
+
+One `MessageCentre` per process; each connection is an `EsmeSession` that calls it. All delayed answers and receipts
+share one timer; everything that falls due for a session in one tick leaves in one write.
+"""
+
+import asyncio
+import hmac
+from collections import deque
+from collections.abc import Callable
+from time import monotonic_ns, time_ns
+from typing import Any, Final, NamedTuple, Protocol
+
+from adapters.smpp.session.connection import SmppConnection
+from adapters.smpp.wire import constants as c
+from adapters.smpp.wire.pdus import DataSmResp, SubmitSm
+from loadtest.smsc import record as columns
+from loadtest.smsc.behaviour import HiddenLimit, Verdict
+from loadtest.smsc.checks import submit_status
+from loadtest.smsc.rates import ArrivalWatch
+from loadtest.smsc.receipts import Stamps, receipt_body, receipt_head, wants_receipt
+from loadtest.smsc.record import Record
+from loadtest.smsc.settings import SmscSettings
+from loadtest.smsc.tally import Tally
+from loadtest.smsc.ticks import TickQueue
+
+# The response of a number ending in 09 waits at least this long, so that its receipt is first.
+RECEIPT_FIRST_LEAD_NS: Final = 50_000_000
+
+
+class Session(Protocol):
+    """What the centre sees of a connection."""
+
+    number: int
+    connection: SmppConnection
+    account: "Account | None"
+    ignored_count: int
+
+    def flush(self) -> None:
+        """Write what the connection has queued."""
+
+    def drop(self) -> None:
+        """Close the TCP connection at once."""
+
+    def unbind(self) -> None:
+        """Ask the ESME to leave."""
+
+    def hold(self) -> None:
+        """Read no more."""
+
+    def release(self) -> None:
+        """Go on where `hold` stopped."""
+
+    def tick(self, now_ns: int) -> None:
+        """Act on the deadlines that have come."""
+
+
+class Receipt(NamedTuple):
+    """A receipt on its way: the number of its segment, its final state, ready-made addresses, submit date."""
+
+    number: int
+    state: int
+    head: bytes
+    submitted: bytes
+
+
+# A response on its way: session, command_id, sequence_number, command_status, number of the segment.
+_Answer = tuple[Session, int, int, int, int]
+
+
+class Account:
+    """One system_id: its sessions that receive, and the receipts that wait for one of them."""
+
+    __slots__ = ("held", "index", "limit", "password", "receivers", "session_count", "system_id")
+
+    def __init__(self, system_id: str, password: str, *, index: int, mps: float | None) -> None:
+        self.system_id = system_id
+        self.password = password
+        self.index = index
+        self.limit = HiddenLimit(mps) if mps else None
+        self.receivers: deque[Session] = deque()
+        self.session_count = 0
+        self.held: deque[Receipt] = deque()
+
+
+class MessageCentre:
+    """Everything the sessions share. `clock` is monotonic nanoseconds; the fault switches are public attributes."""
+
+    def __init__(self, settings: SmscSettings, *, clock: Callable[[], int] = monotonic_ns) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.unix_offset_ns = time_ns() - monotonic_ns()
+        self.accounts = {
+            system_id: Account(system_id, password, index=index, mps=settings.mps)
+            for index, (system_id, password) in enumerate(settings.accounts.items())
+        }
+        # The ids of one start are above those of any start before: a million a second are left for each.
+        self._ids = settings.message_ids(first=time_ns() // 1_000)
+        self.behaviour = settings.behaviour()
+        self.latency = settings.latency_delay()
+        self.receipt_delay = settings.receipt_delays()
+        self.mps = settings.mps
+        self.sends_receipts = settings.sends_receipts
+        self.refuses_binds_with = 0
+        self.answers_submits = True
+        self.is_silent = False
+        self.sessions: dict[int, Session] = {}
+        self._session_count = 0
+        self._stamps = Stamps()
+        self._answers: TickQueue[_Answer] = TickQueue()
+        self._receipts: TickQueue[tuple[Account, Receipt]] = TickQueue()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due_ns = 0
+        self.record = Record(max_segments=settings.record_limit)
+        self.record.system_ids = list(self.accounts)
+        self.tally = Tally()
+        self._watch_anew()
+
+    def reset(self) -> None:
+        """Forget counts and record; connections, pending receipts and faults stay."""
+        self.record.reset()
+        self.tally = Tally()
+        self._watch_anew()
+        self.behaviour.forget()
+
+    def _watch_anew(self) -> None:
+        self.watch = ArrivalWatch()
+        is_alone = len(self.accounts) == 1
+        self.watches = {name: self.watch if is_alone else ArrivalWatch() for name in self.accounts}
+
+    # -- sessions --------------------------------------------------------------------------------
+
+    def opened(self, session: Session) -> int:
+        """Register a connection and return its number; more than `max_binds` are closed at once."""
+        self._session_count += 1
+        self.sessions[self._session_count] = session
+        return self._session_count
+
+    def bind_status(self, *, system_id: str, password: str) -> int:
+        """Return the command_status for these credentials; the password is compared in constant time."""
+        if self.refuses_binds_with:
+            return self.refuses_binds_with
+        account = self.accounts.get(system_id)
+        if account is None:
+            return c.ESME_RINVSYSID
+        if not hmac.compare_digest(account.password.encode("latin-1"), password.encode("latin-1")):
+            return c.ESME_RINVPASWD
+        if account.session_count >= self.settings.max_binds:
+            return c.ESME_RBINDFAIL
+        return c.ESME_ROK
+
+    def bound(self, session: Session, account: Account, *, receives: bool) -> None:
+        """Note a bind that stands; a receiver gets what was held for it."""
+        account.session_count += 1
+        if receives:
+            account.receivers.append(session)
+            self._pump(account, self.clock())
+
+    def closed(self, session: Session) -> None:
+        """Forget a connection."""
+        self.sessions.pop(session.number, None)
+        account = session.account
+        if account is not None:
+            account.session_count -= 1
+            if session in account.receivers:
+                account.receivers.remove(session)
+
+    def fall_silent(self, is_silent: bool) -> None:  # noqa: FBT001  # reads as a statement
+        """Hang every connection, new ones included, or let them go on."""
+        if is_silent == self.is_silent:
+            return
+        self.is_silent = is_silent
+        for session in tuple(self.sessions.values()):
+            if is_silent:
+                session.hold()
+            else:
+                session.release()
+
+    # -- submits ---------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        session: Session,
+        account: Account,
+        command_id: int,
+        sequence_number: int,
+        pdu: SubmitSm,
+        now_ns: int,
+    ) -> None:
+        """Decide on one segment, record it, and queue its answer and its receipt."""
+        status = submit_status(pdu)
+        verdict = (
+            Verdict(status)
+            if status
+            else self.behaviour.judge(pdu.destination_addr, limit=account.limit, now_ns=now_ns)
+        )
+        status, state, is_answered, is_receipt_first = verdict
+        number = self.record.append(
+            pdu, arrival_ns=now_ns, system=account.index, session=session.number, status=status, state=state
+        )
+        answer_ns = now_ns + self.latency.draw_ns()
+        if (
+            state
+            and pdu.registered_delivery
+            and self.sends_receipts
+            and wants_receipt(pdu.registered_delivery, state)
+        ):
+            receipt_ns = answer_ns + self.receipt_delay.draw_ns()
+            if is_receipt_first:
+                receipt_ns = now_ns
+                answer_ns = max(answer_ns, now_ns + RECEIPT_FIRST_LEAD_NS)
+            if len(self._receipts) < self.settings.receipt_limit:
+                self.record.mark(number, columns.RECEIPT_DUE)
+                stamp = self._stamps.at(now_ns + self.unix_offset_ns)
+                self._receipts.push(receipt_ns, (account, Receipt(number, state, receipt_head(pdu), stamp)))
+            else:
+                self.tally.receipts_dropped += 1
+        if not is_answered or not self.answers_submits:
+            # The session core counts what it still has to answer; this it never will.
+            session.connection.unacknowledged_count -= 1
+            session.ignored_count += 1
+            self.tally.unanswered += 1
+            return
+        if answer_ns > now_ns:
+            self._answers.push(answer_ns, (session, command_id, sequence_number, status, number))
+        else:
+            self._answer(session, command_id, sequence_number, status, number)
+
+    def _answer(
+        self, session: Session, command_id: int, sequence_number: int, status: int, number: int
+    ) -> None:
+        if session.number not in self.sessions:
+            return
+        connection = session.connection
+        if command_id == c.SUBMIT_SM:
+            message_id = "" if status else self._ids.in_response(number)
+            connection.respond_submit(sequence_number, command_status=status, message_id=message_id)
+        elif status:
+            connection.respond_error(command_id, sequence_number, command_status=status)
+        else:
+            connection.respond(sequence_number, DataSmResp(message_id=self._ids.in_response(number)))
+        self.record.mark(number, columns.ANSWERED)
+        self.tally.statuses[status] += 1
+
+    def batch_received(self, session: Session, *, submit_count: int, now_ns: int) -> None:
+        """Note the end of one read: windows are counted and timers set once for all its submits."""
+        if submit_count and session.account is not None:
+            self.tally.submits += submit_count
+            own = self.watches[session.account.system_id]
+            own.add(now_ns, submit_count)
+            if own is not self.watch:
+                self.watch.add(now_ns, submit_count)
+        if session.account is not None and session.account.held:
+            self._pump(session.account, now_ns)
+        self._arm(now_ns)
+
+    # -- receipts --------------------------------------------------------------------------------
+
+    def receipt_answered(self, account: Account, receipt: Receipt, *, status: int, is_late: bool) -> None:
+        """Note a deliver_sm_resp: 0 ends the receipt, anything else brings it back after a pause."""
+        if status == c.ESME_ROK:
+            if self.record.mark(receipt.number, columns.RECEIPT_ACKNOWLEDGED):
+                self.tally.receipts_acknowledged += 1
+            return
+        self.tally.receipts_refused += 1
+        if not is_late:  # a timed-out one is already in the queue again
+            self._receipts.push(self.clock() + int(self.settings.receipt_retry_s * 1e9), (account, receipt))
+
+    def receipts_unanswered(self, account: Account, receipts: list[Receipt]) -> None:
+        """Put receipts whose session ended or fell silent back to the front, in their order."""
+        self.tally.receipts_requeued += len(receipts)
+        account.held.extendleft(reversed(receipts))
+        self._pump(account, self.clock())
+
+    def _deliver(self, account: Account, receipt: Receipt, now_ns: int) -> Session | None:
+        """Send over the next receiver with a free slot; None when all are full or none is bound."""
+        receivers = account.receivers
+        for _ in range(len(receivers)):
+            session = receivers[0]
+            connection = session.connection
+            if connection.free_slots:
+                break
+            receivers.rotate(-1)
+        else:
+            return None
+        version = connection.peer_interface_version
+        body = receipt_body(
+            receipt.head,
+            message_id=self._ids.in_receipt(receipt.number),
+            state=receipt.state,
+            submitted=receipt.submitted,
+            done=self._stamps.at(now_ns + self.unix_offset_ns),
+            with_tlvs=version is None or version >= c.INTERFACE_VERSION_3_4,  # sms-domain E11
+        )
+        connection.send_body(c.DELIVER_SM, body, context=receipt, now_ns=now_ns)
+        self.tally.receipts_sent += 1
+        self.record.mark(receipt.number, columns.RECEIPT_SENT)
+        if len(receivers) > 1:
+            receivers.rotate(-1)
+        return session
+
+    def _pump(self, account: Account, now_ns: int) -> None:
+        """Send what is held, oldest first, while a receiver has room."""
+        touched = set()
+        while account.held:
+            session = self._deliver(account, account.held[0], now_ns)
+            if session is None:
+                break
+            account.held.popleft()
+            touched.add(session)
+        for session in touched:
+            session.flush()
+
+    # -- time ------------------------------------------------------------------------------------
+
+    def _arm(self, now_ns: int) -> None:
+        due_ns = min(self._answers.next_due_ns or 1 << 62, self._receipts.next_due_ns or 1 << 62)
+        if due_ns == 1 << 62:
+            return
+        if self._timer is not None:
+            if self._timer_due_ns <= due_ns:
+                return
+            self._timer.cancel()
+        self._timer_due_ns = due_ns
+        delay_s = max(due_ns - now_ns, 0) / 1e9
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        now_ns = self.clock()
+        touched = set()
+        for answer in self._answers.pop_due(now_ns):
+            self._answer(*answer)
+            touched.add(answer[0])
+        for account, receipt in self._receipts.pop_due(now_ns):
+            if account.held:
+                session = None  # others wait already: the order is kept
+            else:
+                session = self._deliver(account, receipt, now_ns)
+            if session is not None:
+                touched.add(session)
+            elif len(account.held) < self.settings.receipt_limit:
+                account.held.append(receipt)
+            else:
+                self.tally.receipts_dropped += 1
+        for session in touched:
+            session.flush()
+        self._arm(now_ns)
+
+    def housekeep(self) -> None:
+        """Let every session act on its own deadlines (probes, timeouts); called a few times a second."""
+        if self.is_silent:
+            return
+        now_ns = self.clock()
+        for session in tuple(self.sessions.values()):
+            deadline_ns = session.connection.next_deadline_ns
+            if deadline_ns is not None and deadline_ns <= now_ns:
+                session.tick(now_ns)
+        self._arm(now_ns)
+
+    def stop(self) -> None:
+        """Cancel the timer and drop every connection."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for session in tuple(self.sessions.values()):
+            session.drop()
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def stats(self) -> dict[str, Any]:
+        """Return every count, the worst windows and what still waits."""
+        return {
+            "now_ns": self.clock(),
+            "unix_offset_ns": self.unix_offset_ns,
+            **self.tally.report(),
+            "waiting": {
+                "answers": len(self._answers),
+                "receipts_scheduled": len(self._receipts),
+                "receipts_held": sum(len(account.held) for account in self.accounts.values()),
+            },
+            "connections": len(self.sessions),
+            "bound": {account.system_id: account.session_count for account in self.accounts.values()},
+            "record": {
+                "first_number": self.record.first_number,
+                "next_number": self.record.next_number,
+                "forgotten": self.record.forgotten_count,
+            },
+            "windows": self.watch.report(),
+            "windows_by_system_id": {name: watch.report() for name, watch in self.watches.items()},
+        }
+
+    def message_id(self, number: int) -> str:
+        """Return the id given to a segment."""
+        return self._ids.in_response(number)

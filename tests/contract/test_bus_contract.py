@@ -1,0 +1,440 @@
+"""The Bus contract (`gateway.ports.bus`), rule by rule, against a real PostgreSQL."""
+
+import asyncio
+import os
+import random
+import shutil
+import signal
+
+import pytest
+
+from gateway.bus import postgres_sql
+from gateway.bus.postgres import CHANNEL, TRIM_CHUNK, PostgresBus
+from gateway.ports.bus import Commit, Position, Record
+from gateway.ports.intake_store import StoreUnavailableError
+from gateway.store.embedded import EmbeddedPostgres
+from gateway.store.migrate import migrate
+from gateway.store.pool import Database
+from tests.support.postgres import short_directory, until
+
+pytestmark = pytest.mark.postgres
+
+LONG_S = 30.0
+
+
+@pytest.fixture
+async def bus(db):
+    """A started bus with a topic of one partition and one of four."""
+    bus = PostgresBus(db)
+    await bus.start()
+    await bus.ensure_topics({"one": 1, "four": 4})
+    return bus
+
+
+def records(topic, *values, key=b"k"):
+    return [Record(topic, key, value) for value in values]
+
+
+def commit(offset, *, group="g", topic="one", partition=0, completed=(), claimed=()):
+    return Commit(group, topic, partition, Position(offset, completed, claimed))
+
+
+async def read_all(bus, topic):
+    """Return every record of a topic by partition, checking that the offsets have no gap."""
+    found = {}
+    for partition in range(bus.partitions(topic)):
+        rows = []
+        while batch := await bus.read(topic, partition, offset=len(rows), limit=1000):
+            assert [row.offset for row in batch] == list(range(len(rows), len(rows) + len(batch)))
+            rows += batch
+        found[partition] = [row.value for row in rows]
+    return found
+
+
+async def until_listening(db):
+    await until(lambda: db.is_listening)
+
+
+# -- topics ----------------------------------------------------------------------------------------------------------
+
+
+async def test_topics_are_made_once_and_keep_their_partitions(bus, db):
+    await bus.ensure_topics({"four": 9, "new": 2})
+    assert (bus.partitions("four"), bus.partitions("new")) == (4, 2)
+    with pytest.raises(KeyError):
+        bus.partitions("unheard")
+    with pytest.raises(ValueError, match="none"):
+        await bus.ensure_topics({"none": 0})
+
+
+async def test_a_topic_made_by_another_process_is_found(bus, db):
+    other = PostgresBus(db)
+    await other.start()
+    await other.ensure_topics({"later": 2})
+    await bus.append(records("later", b"x"))
+    assert sum(len(rows) for rows in (await read_all(bus, "later")).values()) == 1
+    with pytest.raises(KeyError):
+        await bus.append(records("unheard", b"x"))
+
+
+# -- rules 1 to 3: order, keys, no gaps ------------------------------------------------------------------------------
+
+
+async def test_records_keep_their_order_and_offsets_start_at_zero(bus):
+    await bus.append(records("one", b"a", b"b"))
+    await bus.append(records("one", b"c"))
+    assert [tuple(row) for row in await bus.read("one", 0, offset=0, limit=10)] == [
+        (0, b"a"),
+        (1, b"b"),
+        (2, b"c"),
+    ]
+
+
+async def test_read_honours_offset_and_limit_and_is_empty_at_the_end(bus):
+    await bus.append(records("one", *(b"%d" % n for n in range(10))))
+    assert [row.offset for row in await bus.read("one", 0, offset=4, limit=3)] == [4, 5, 6]
+    assert await bus.read("one", 0, offset=10, limit=3) == []
+
+
+async def test_one_call_may_fill_many_partitions_and_topics(bus):
+    batch = [Record("four", b"key%d" % n, b"%d" % n) for n in range(200)] + records("one", b"x", b"y")
+    random.Random(5).shuffle(batch)
+    await bus.append(batch)
+    found = await read_all(bus, "four")
+    assert all(found.values())
+    assert sorted(value for rows in found.values() for value in rows) == sorted(b"%d" % n for n in range(200))
+    for rows in found.values():
+        wanted = [record.value for record in batch if record.topic == "four" and record.value in set(rows)]
+        assert rows == wanted
+
+
+async def test_a_key_always_lands_in_the_same_partition(bus, db):
+    other = PostgresBus(db)
+    await other.start()
+    for n in range(10):
+        await (bus if n % 2 else other).append(records("four", b"%d" % n, key=b"525512345678"))
+    assert sorted(len(rows) for rows in (await read_all(bus, "four")).values()) == [0, 0, 0, 10]
+
+
+async def test_concurrent_appenders_leave_no_gap_and_keep_the_order_of_each_key(bus, database_url):
+    seconds = await Database.connect(database_url, max_size=4, name="second")
+    other = PostgresBus(seconds)
+    await other.start()
+    written = {}
+
+    async def appender(number, through):
+        rng = random.Random(number)
+        mine = [[] for _ in range(6)]
+        for turn in range(40):
+            batch = []
+            for _ in range(rng.randint(1, 20)):
+                key = rng.randrange(6)
+                value = b"%d:%d:%d:%d" % (number, key, turn, len(mine[key]))
+                mine[key].append(value)
+                batch.append(Record("four", b"%d/%d" % (number, key), value))
+            await through.append(batch)
+        written[number] = mine
+
+    reading = True
+    seen = {partition: [] for partition in range(4)}
+
+    async def reader():
+        while True:
+            last = not reading
+            for partition, rows in seen.items():
+                batch = await bus.read("four", partition, offset=len(rows), limit=50)
+                assert [row.offset for row in batch] == list(range(len(rows), len(rows) + len(batch)))
+                rows += batch
+                last = last and not batch
+            if last:
+                return
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(reader())
+            async with asyncio.TaskGroup() as appenders:
+                for number in range(4):
+                    appenders.create_task(appender(number, bus if number % 2 else other))
+            reading = False
+    finally:
+        await seconds.close()
+    for number, keys in written.items():
+        for key, values in enumerate(keys):
+            tag = b"%d:%d:" % (number, key)
+            assert [r.value for rows in seen.values() for r in rows if r.value.startswith(tag)] == values
+
+
+async def test_what_is_not_committed_is_not_read_and_what_is_rolled_back_leaves_no_gap(bus, db):
+    with pytest.raises(RuntimeError, match="undo"):
+        async with db.transaction() as tx:
+            await bus.append(records("one", b"lost"), tx=tx)
+            assert await bus.read("one", 0, offset=0, limit=10) == []
+            raise RuntimeError("undo")
+    await bus.append(records("one", b"kept"))
+    assert [tuple(row) for row in await bus.read("one", 0, offset=0, limit=10)] == [(0, b"kept")]
+
+
+async def test_an_empty_append_does_nothing_and_its_commits_count(bus):
+    await bus.register_group("g", ["one"])
+    await bus.append(records("one", b"a"))
+    await bus.append([], commits=[commit(1)])
+    assert await bus.position("g", "one", 0) == Position(1)
+
+
+async def test_values_of_any_size_and_content_come_back(bus):
+    values = [b"", b"\x00\xff", os.urandom(3000), os.urandom(200_000)]
+    await bus.append(records("one", *values))
+    assert [row.value for row in await bus.read("one", 0, offset=0, limit=10)] == values
+
+
+# -- rules 4 to 6: commits -------------------------------------------------------------------------------------------
+
+
+async def test_a_group_starts_at_the_oldest_record_kept(bus):
+    await bus.append(records("one", *[b"x"] * 10))
+    await bus.register_group("first", ["one"])
+    await bus.commit([commit(6, group="first")])
+    await bus.trim()
+    await bus.register_group("late", ["one"])
+    assert await bus.position("late", "one", 0) == Position(6)
+    assert await bus.position("never", "one", 0) == Position(6)
+
+
+async def test_registering_again_keeps_the_position(bus):
+    await bus.register_group("g", ["one"])
+    await bus.append(records("one", b"a", b"b"))
+    await bus.commit([commit(2)])
+    await bus.register_group("g", ["one", "four"])
+    assert await bus.position("g", "one", 0) == Position(2)
+
+
+async def test_a_commit_comes_back_with_its_ranges(bus):
+    position = Position(3, ((5, 7), (9, 10)), ((3, 5), (7, 8)))
+    await bus.commit([Commit("g", "four", 2, position), Commit("h", "four", 2, Position(1))])
+    assert await bus.position("g", "four", 2) == position
+    assert await bus.position("h", "four", 2) == Position(1)
+    await bus.commit([Commit("g", "four", 2, Position(4))])
+    assert await bus.position("g", "four", 2) == Position(4)
+
+
+async def test_a_late_commit_of_a_former_owner_changes_nothing(bus):
+    await bus.commit([commit(8, completed=((9, 10),))])
+    await bus.commit([commit(5, completed=((6, 7),))])
+    assert await bus.position("g", "one", 0) == Position(8, ((9, 10),))
+
+
+async def test_commits_of_an_append_take_effect_with_its_records_or_not_at_all(bus, db):
+    with pytest.raises(RuntimeError, match="undo"):
+        async with db.transaction() as tx:
+            await bus.append(records("four", b"x"), commits=[commit(4)], tx=tx)
+            raise RuntimeError("undo")
+    assert await bus.position("g", "one", 0) == Position(0)
+    await bus.append(records("four", b"x"), commits=[commit(4, claimed=((5, 6),)), commit(7, topic="four")])
+    assert await bus.position("g", "one", 0) == Position(4, (), ((5, 6),))
+    assert await bus.position("g", "four", 0) == Position(7)
+    assert sum(len(rows) for rows in (await read_all(bus, "four")).values()) == 1
+
+
+async def test_a_commit_joins_the_callers_transaction(bus, db):
+    async with db.transaction() as tx:
+        await bus.commit([commit(5)], tx=tx)
+        assert await bus.position("g", "one", 0) == Position(0)
+    assert await bus.position("g", "one", 0) == Position(5)
+
+
+# -- rule 7: wait ----------------------------------------------------------------------------------------------------
+
+
+async def test_wait_returns_on_news_long_before_its_timeout(bus, db):
+    await until_listening(db)
+    await bus.wait(["one"], timeout_s=0)
+    async with asyncio.timeout(LONG_S / 2), asyncio.TaskGroup() as group:
+        group.create_task(bus.wait(["one"], timeout_s=LONG_S))
+        group.create_task(bus.append(records("one", b"x")))
+
+
+async def test_news_between_a_read_and_the_wait_is_not_missed(bus, db):
+    await until_listening(db)
+    await bus.wait(["one"], timeout_s=0)
+    heard = asyncio.Event()
+    await db.listen(CHANNEL, lambda payload: heard.set() if payload else None)
+    await bus.append(records("one", b"x"))
+    async with asyncio.timeout(LONG_S / 2):
+        await heard.wait()
+        await bus.wait(["one"], timeout_s=LONG_S)
+
+
+async def test_two_waiters_for_one_topic_both_hear_the_news(bus, db):
+    await until_listening(db)
+
+    async def consumer(ready, go):
+        await bus.wait(["one"], timeout_s=0)
+        ready.set()
+        await go.wait()
+        await bus.wait(["one"], timeout_s=LONG_S)
+
+    readies, go = [asyncio.Event(), asyncio.Event()], asyncio.Event()
+    async with asyncio.timeout(LONG_S / 2), asyncio.TaskGroup() as group:
+        for ready in readies:
+            group.create_task(consumer(ready, go))
+        for ready in readies:
+            await ready.wait()
+        await bus.append(records("one", b"x"))
+        await bus.wait(["one"], timeout_s=LONG_S / 4)
+        go.set()
+
+
+async def test_wait_ends_at_its_timeout_without_news_of_its_topics(bus, db):
+    await until_listening(db)
+    await bus.wait(["one"], timeout_s=0)
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bus.append(records("four", b"x")))
+        await bus.wait(["one"], timeout_s=0.2)
+    assert 0.15 < loop.time() - started < LONG_S / 2
+
+
+async def test_a_waiter_whose_every_call_is_a_new_task_does_not_spin(bus, db):
+    await until_listening(db)
+    await asyncio.create_task(bus.wait(["one"], timeout_s=0))
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    await asyncio.create_task(bus.wait(["one"], timeout_s=0.2))
+    assert loop.time() - started > 0.15
+
+
+async def test_without_notifications_a_waiter_looks_ten_times_a_second(db):
+    class Deaf:
+        acquire = db.acquire
+        transaction = db.transaction
+        is_listening = False
+
+        async def listen(self, channel, callback):
+            """Never calls back."""
+
+    bus = PostgresBus(Deaf())
+    await bus.start()
+    await bus.ensure_topics({"one": 1})
+    await bus.wait(["one"], timeout_s=LONG_S)
+    async with asyncio.timeout(LONG_S / 2):
+        await bus.wait(["one"], timeout_s=LONG_S)
+
+
+# -- rule 8: lag and retention ---------------------------------------------------------------------------------------
+
+
+async def test_lag_counts_what_is_not_done_and_dates_the_oldest(bus):
+    await bus.register_group("g", ["one", "four"])
+    await bus.append(records("one", *[b"x"] * 10))
+    await bus.commit([commit(4, completed=((6, 9),))])
+    lags = {(lag.topic, lag.partition): lag for lag in await bus.lag("g")}
+    assert len(lags) == 5
+    assert lags["one", 0].records == 3
+    assert lags["one", 0].oldest_ms > 1_600_000_000_000
+    assert lags["four", 1][2:] == (0, None)
+
+
+async def test_retention_drops_only_what_every_registered_group_has_committed(bus):
+    await bus.register_group("slow", ["one"])
+    await bus.register_group("fast", ["one"])
+    await bus.append(records("one", *[b"x"] * 10) + records("four", b"y"))
+    await bus.commit([commit(10, group="fast"), commit(4, group="slow", completed=((6, 9),))])
+    assert await bus.trim() == 4
+    assert [row.offset for row in await bus.read("one", 0, offset=0, limit=100)] == list(range(4, 10))
+    assert sum(len(rows) for rows in (await read_all(bus, "four")).values()) == 1
+    assert await bus.trim() == 0
+    await bus.append(records("one", b"next"))
+    assert (await bus.read("one", 0, offset=10, limit=1))[0].value == b"next"
+
+
+async def test_retention_works_in_chunks(bus):
+    await bus.register_group("g", ["one"])
+    count = TRIM_CHUNK + 7
+    await bus.append(records("one", *[b"x"] * count))
+    await bus.commit([commit(count)])
+    assert await bus.trim() == count
+
+
+async def test_one_trims_and_the_others_have_nothing_to_do(bus, db):
+    await bus.register_group("g", ["one"])
+    await bus.append(records("one", b"x"))
+    await bus.commit([commit(1)])
+    async with db.transaction() as tx:
+        await tx.execute("SELECT pg_advisory_xact_lock($1)", postgres_sql.RETENTION_LOCK)
+        assert await bus.trim() == 0
+    assert await bus.trim() == 1
+
+
+# -- the planner -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("statement", "arguments"),
+    [
+        (postgres_sql.READ, (1, 0, 500)),
+        (postgres_sql.TRIM, (1, 0, 500)),
+        (postgres_sql.LAG, ("g",)),
+        (postgres_sql.APPEND, ([1], [1], [1], [0], [b"x"], CHANNEL, "1")),
+        (postgres_sql.COMMIT, (["g"], ["one"], [0], [1], ["{}"], ["{}"])),
+    ],
+    ids=["read", "trim", "lag", "append", "commit"],
+)
+async def test_no_statement_scans_a_table_even_without_statistics(bus, db, statement, arguments):
+    async with db.acquire() as connection:
+        plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {statement}", *arguments))
+    assert "Seq Scan" not in plan
+    assert "Sort Key: bus_log" not in plan
+
+
+# -- crashes ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+async def test_kill_9_of_the_server_amid_appends_loses_nothing_acknowledged():
+    folder = short_directory()
+    server = EmbeddedPostgres(folder / "var")
+    database = None
+    try:
+        dsn = server.start()
+        await migrate(dsn)
+        database = await Database.connect(dsn, max_size=6, name="crash")
+        bus = PostgresBus(database)
+        await bus.start()
+        await bus.ensure_topics({"four": 4})
+        await bus.register_group("g", ["four"])
+        acknowledged = []
+
+        async def appender(number):
+            turn = 0
+            while True:
+                batch = [Record("four", b"%d" % n, b"%d:%d:%d" % (number, turn, n)) for n in range(20)]
+                commits = [Commit("g", "four", number, Position(turn + 1))]
+                try:
+                    await bus.append(batch, commits=commits)
+                except (StoreUnavailableError, TimeoutError):
+                    return turn
+                acknowledged.extend(record.value for record in batch)
+                turn += 1
+
+        for _ in range(2):
+            tasks = [asyncio.create_task(appender(number)) for number in range(3)]
+            enough = len(acknowledged) + 1500
+            await until(lambda enough=enough: len(acknowledged) >= enough)
+            os.kill(server.pid, signal.SIGKILL)
+            turns = await asyncio.wait_for(asyncio.gather(*tasks), LONG_S)
+            server.start()
+            found = await read_all(bus, "four")
+            stored = [value for rows in found.values() for value in rows]
+            assert set(acknowledged) <= set(stored)
+            # One append of each may have been durable without its answer; nothing was written in part.
+            assert len(stored) % 20 == 0
+            assert len(stored) - len(acknowledged) <= 20 * 3 * 2
+            for number, turn in enumerate(turns):
+                assert (await bus.position("g", "four", number)).offset >= turn
+            await until_listening(database)
+    finally:
+        if database is not None:
+            await database.close()
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,401 @@
+"""Receipts on a real database: early, repeated, out of order, contradicting, foreign; none lost, one final state."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from dlr.parking import PARKED_MS
+from gateway.bus.codec import encode
+from gateway.bus.topics import DLR_GROUP, RECEIPTS
+from gateway.domain.events import Accepted
+from gateway.domain.lifecycle import State
+from gateway.domain.message import Message
+from gateway.domain.receipts import MessageState
+from gateway.ports.bus import Record
+from gateway.ports.record_store import CarrierKey, MessagePatch, ReceiptRaceError, ReceiptUpdate
+from gateway.store.pool import Database
+from tests.support.records import DAY, NOON, BackHalf, attempted, receipt
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+async def back(db: Database) -> BackHalf:
+    return await BackHalf(db).start()
+
+
+async def effects(back: BackHalf, message: Message) -> list[str]:
+    """The effect of each receipt in the timeline; the deciding one shows as its state."""
+    lines = await back.views.list_events("acme", message.id, limit=100, after=None)
+    assert lines is not None
+    return [str(line.detail.get("effect", line.detail["state"])) for line in lines if line.type == "dlr"]
+
+
+async def test_f15_a_receipt_before_its_submission_is_parked_and_then_paired(back: BackHalf) -> None:
+    message = await back.accepted()
+    await back.put_receipts(receipt("early"))
+    await back.turn()
+    assert await back.count("parked_receipts") == 1
+    assert back.metric("dlr_unmatched_total", carrier="telco_a") == 1
+
+    await back.put(attempted(message, "early"))
+    await back.turn()
+    assert await back.state(message) == ("delivered", False)
+    assert await back.count("parked_receipts") == 0
+
+
+async def test_f15_a_pair_that_both_sides_missed_is_found_by_the_sweeper(
+    back: BackHalf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recorder and dlr die between their commit and their look."""
+
+    async def look_at_nothing(*_: Any) -> list[Any]:
+        return []
+
+    message = await back.accepted()
+    await back.put_receipts(receipt("lost"), receipt("foreign"))
+    await back.turn()
+    with monkeypatch.context() as patch:
+        patch.setattr(back.parked, "take", look_at_nothing)
+        await back.put(attempted(message, "lost"))
+        await back.turn()
+    assert await back.state(message) == ("submitted", False)
+    assert await back.sweeper.sweep() == 1
+    await back.turn()
+    assert await back.state(message) == ("delivered", False)
+    assert await back.count("parked_receipts") == 1
+    assert await back.sweeper.sweep() == 0
+
+
+async def test_f15_submission_committed_between_look_up_and_parking_is_seen_by_the_second_look(
+    back: BackHalf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = await back.accepted()
+    await back.turn()
+    park = back.parked.park
+
+    async def park_late(tx: Any, rows: Any) -> None:
+        if rows:
+            await back.put(attempted(message, "race"))
+            await back.recorder.reader.drain()
+        await park(tx, rows)
+
+    monkeypatch.setattr(back.parked, "park", park_late)
+    await back.put_receipts(receipt("race"))
+    assert await back.dlr.reader.drain() == 2  # once unmatched, once handed back by the second look
+    await back.turn()
+    assert await back.state(message) == ("delivered", False)
+
+
+async def test_parked_receipts_are_given_up_after_a_day_and_bounded_in_number(back: BackHalf) -> None:
+    await back.put_receipts(*(receipt(f"foreign{n}") for n in range(8)))
+    await back.turn()
+    assert await back.parking.expire(limit=100, max_rows=5) == 3
+    assert await back.sweeper.sweep() == 0
+    assert await back.count("parked_receipts") == 5
+    back.clock.ms += PARKED_MS
+    await back.sweeper.sweep()
+    assert await back.count("parked_receipts") == 0
+    assert back.metric("messages_dead_lettered_total", reason="receipt_without_submission") == 5
+
+
+async def test_f16_a_receipt_three_times_counts_once(back: BackHalf) -> None:
+    message = await back.submitted("a")
+    await back.put_receipts(receipt("a"), receipt("a"))
+    await back.turn()
+    await back.put_receipts(receipt("a"))
+    await back.turn()
+    assert await back.state(message) == ("delivered", False)
+    assert await effects(back, message) == ["delivered", "duplicate", "duplicate"]
+    assert back.metric("dlr_duplicate_total", carrier="telco_a") == 2
+    assert back.metric("messages_final_total", carrier="telco_a", state="delivered") == 1
+    assert back.metric("dlr_latency_seconds_count", carrier="telco_a") == 1
+    assert back.metric("dlr_received_total", carrier="telco_a", state="DELIVERED") == 3
+
+
+async def test_f16_an_intermediate_after_the_final_is_late(back: BackHalf) -> None:
+    message = await back.submitted("a")
+    await back.put_receipts(
+        receipt("a", MessageState.ENROUTE),
+        receipt("a", MessageState.ENROUTE),
+        receipt("a"),
+        receipt("a", MessageState.ACCEPTED),
+    )
+    await back.turn()
+    assert await back.state(message) == ("delivered", False)
+    assert await effects(back, message) == ["delivered", "applied", "duplicate", "late"]
+    assert back.metric("dlr_out_of_order_total", carrier="telco_a") == 1
+
+
+async def test_of_two_contradicting_finals_the_first_wins(back: BackHalf) -> None:
+    message = await back.submitted("a")
+    await back.put_receipts(receipt("a", MessageState.UNDELIVERABLE, err="21b"), receipt("a"))
+    await back.turn()
+    assert await back.state(message) == ("undeliverable", False)
+    assert await effects(back, message) == ["undeliverable", "conflict"]
+    view = await back.views.get_message("acme", message.id)
+    assert view is not None
+    assert view.error == "UNDELIVERABLE err:21b"
+
+
+async def test_f14_an_intermediate_notification_never_delivers(back: BackHalf) -> None:
+    message = await back.submitted("a")
+    await back.put_receipts(receipt("a", intermediate=True))
+    await back.turn()
+    assert await back.state(message) == ("submitted", False)
+    await back.put_receipts(receipt("a"))
+    await back.turn()
+    assert await back.state(message) == ("delivered", False)
+
+
+async def test_the_same_id_at_another_carrier_is_another_message(back: BackHalf) -> None:
+    ours = await back.submitted("77")
+    theirs = await back.accepted(carrier="telco_b")
+    await back.put(attempted(theirs, "77", carrier="telco_b"))
+    await back.turn()
+    await back.put_receipts(receipt("77", MessageState.REJECTED, carrier="telco_b"))
+    await back.turn()
+    assert await back.state(ours) == ("submitted", False)
+    assert await back.state(theirs) == ("rejected", False)
+
+
+async def test_a_reused_id_belongs_to_the_newest_submission(back: BackHalf) -> None:
+    """Carriers reuse ids; the order of acceptance does not matter, the order of submits does."""
+    submitted_last = await back.accepted()
+    submitted_first = await back.accepted()
+    await back.put(attempted(submitted_first, "1", at=NOON + 100))
+    await back.put(attempted(submitted_last, "1", at=NOON + 9_000))
+    await back.put_receipts(receipt("1", received_at=NOON + 10_000))
+    await back.turn()
+    assert await back.state(submitted_first) == ("submitted", False)
+    assert await back.state(submitted_last) == ("delivered", False)
+
+
+async def test_f3_the_second_id_matches_where_the_first_does_not(back: BackHalf) -> None:
+    matched = await back.submitted("text-id")
+    await back.put_receipts(receipt("tlv-id", second_id="text-id"))
+    await back.turn()
+    assert await back.state(matched) == ("delivered", False)
+
+    early = await back.accepted()
+    await back.put_receipts(receipt("tlv-2", second_id="text-2"))
+    await back.turn()
+    await back.put(attempted(early, "text-2"))
+    await back.turn()
+    assert await back.state(early) == ("delivered", False)
+
+
+async def test_f20_a_submission_without_carrier_id_matches_nothing(back: BackHalf) -> None:
+    message = await back.accepted()
+    await back.put(attempted(message, ""))
+    await back.put_receipts(receipt(""))
+    await back.turn()
+    assert await back.state(message) == ("submitted", False)
+    assert await back.count("parked_receipts") == 1
+
+
+async def test_a_receipt_finds_a_message_of_days_ago(back: BackHalf) -> None:
+    old = await back.submitted("old", accepted_at=NOON - 4 * DAY)
+    await back.put_receipts(receipt("old"))
+    await back.turn()
+    assert await back.state(old) == ("delivered", False)
+
+
+async def test_f17_the_worst_final_wins_with_partial(back: BackHalf) -> None:
+    message = await back.submitted("a", "b", "c")
+    await back.put_receipts(
+        receipt("b", MessageState.EXPIRED), receipt("a"), receipt("c", MessageState.UNDELIVERABLE)
+    )
+    await back.turn()
+    assert await back.state(message) == ("undeliverable", True)
+
+
+async def test_f17_two_consumers_with_one_segment_each_close_the_message(db: Database) -> None:
+    """Each holds the receipt of one segment at the same time; whoever is second must see the first."""
+    back = await BackHalf(db).start(receipt_partitions=2)
+    by_partition: dict[int, list[str]] = {0: [], 1: []}
+    for n in range(200):
+        await back.put_receipts(receipt(f"p{n}"))
+        found = [await back.bus.read(RECEIPTS, one, offset=0, limit=1000) for one in (0, 1)]
+        for one in (0, 1):
+            if len(found[one]) > len(by_partition[one]):
+                by_partition[one].append(f"p{n}")
+        if all(len(ids) >= 20 for ids in by_partition.values()):
+            break
+    await back.turn()
+    pairs = list(zip(by_partition[0], by_partition[1], strict=False))[:20]
+    async with db.acquire() as connection:
+        await connection.execute("DELETE FROM parked_receipts")
+    messages = [await back.submitted(*pair) for pair in pairs]
+    await back.put_receipts(*(receipt(one) for pair in pairs for one in pair))
+    consumers = [back.new_dlr(partitions=(one,), batch_limit=1) for one in (0, 1)]
+    await asyncio.gather(*(one.reader.drain() for one in consumers))
+    await back.turn()
+    assert {await back.state(one) for one in messages} == {("delivered", False)}
+
+
+async def test_f17_a_recorder_and_dlr_at_the_same_time_close_the_message(back: BackHalf) -> None:
+    """One segment fails at submit while the other's receipt is being judged."""
+    messages = []
+    for n in range(20):
+        message = await back.accepted(segment_count=2)
+        await back.put(attempted(message, f"r{n}"))
+        messages.append(message)
+    await back.turn()
+    for n, message in enumerate(messages):
+        await back.put(attempted(message, None, first=2, attempt=2, state=State.REJECTED))
+        await back.put_receipts(receipt(f"r{n}"))
+    small_recorder, small_dlr = back.new_recorder(batch_limit=1), back.new_dlr(batch_limit=1)
+    await asyncio.gather(small_recorder.reader.drain(), small_dlr.reader.drain())
+    await back.recorder.reader.drain()
+    await back.turn()
+    assert {await back.state(one) for one in messages} == {("rejected", True)}
+
+
+async def test_an_undeliverable_first_attempt_waits_for_the_second(back: BackHalf) -> None:
+    message = await back.submitted("one")
+    await back.put(attempted(message, "two", attempt=2, at=NOON + 11_000))
+    await back.turn()
+    await back.put_receipts(receipt("one", MessageState.UNDELIVERABLE))
+    await back.turn()
+    assert await back.state(message) == ("submitted", False)
+    await back.put_receipts(receipt("two"))
+    await back.turn()
+    assert await back.state(message) == ("delivered", False)
+
+
+async def test_any_order_and_any_number_of_receipts_end_in_the_same_state(back: BackHalf) -> None:
+    orders = (("a", "b", "b", "a"), ("b", "a"), ("a", "a", "a", "b"))
+    for n, order in enumerate(orders):
+        message = await back.accepted(segment_count=2)
+        await back.put_receipts(receipt(f"{n}{order[0]}"))  # before the submission
+        await back.turn()
+        await back.put(attempted(message, f"{n}a", f"{n}b"))
+        await back.put_receipts(*(receipt(f"{n}{one}") for one in order))
+        await back.turn()
+        assert await back.state(message) == ("delivered", False)
+
+
+async def test_a_poison_receipt_is_kept_and_passed(back: BackHalf) -> None:
+    message = await back.submitted("a")
+    await back.bus.append(
+        [Record(RECEIPTS, b"k", b"\xff"), Record(RECEIPTS, b"k", encode(Accepted(message)))]
+    )
+    await back.put_receipts(receipt("a"))
+    await back.turn()
+    assert await back.state(message) == ("delivered", False)
+    assert await back.count("dead_records") == 2
+    assert sum(lag.records for lag in await back.bus.lag(DLR_GROUP)) == 0
+
+
+async def test_a_value_the_database_refuses_kills_only_its_own_receipt(back: BackHalf) -> None:
+    message = await back.submitted("a", "b")
+    await back.put_receipts(receipt("a", carrier="telco\x00"), receipt("b"), receipt("a"))
+    await back.turn()
+    assert await back.state(message) == ("delivered", False)
+    assert await back.count("dead_records") == 1
+
+
+async def test_a_crash_before_the_commit_leaves_no_trace(
+    back: BackHalf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = await back.submitted("a")
+    await back.put_receipts(receipt("a"), receipt("unknown"))
+
+    async def die(*_: Any, **__: Any) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(back.bus, "append", die)
+        with pytest.raises(RuntimeError):
+            await back.dlr.reader.drain()
+    assert await back.count("parked_receipts") == 0
+    await back.turn()
+    assert await back.new_dlr().reader.drain() == 0
+    await back.turn()
+    assert await back.state(message) == ("delivered", False)
+    assert await effects(back, message) == ["delivered"]
+
+
+async def test_an_update_of_a_submission_that_has_its_final_receipt_by_now_is_refused(back: BackHalf) -> None:
+    message = await back.submitted("a")
+    update = ReceiptUpdate(message.id, 1, 1, "delivered", "{}")
+    async with back.db.transaction() as tx:
+        await back.submissions.apply(tx, [update])
+    with pytest.raises(ReceiptRaceError):
+        async with back.db.transaction() as tx:
+            await back.submissions.apply(tx, [update])
+
+
+async def test_a_young_receipt_waits_for_the_recorder_and_an_old_one_does_not(
+    back: BackHalf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumer = back.new_dlr(settle_s=0.2)
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(round(seconds, 3))
+
+    monkeypatch.setattr(consumer.reader, "pause", pause)
+    for age_ms in (0, 150, 60_000, -60_000):
+        await back.put_receipts(receipt("x", received_at=back.clock.ms - age_ms))
+        await consumer.reader.drain()
+    assert [one for one in pauses if one > 0] == [0.2, 0.05, 0.2]
+
+
+class Plans:
+    """Asks for the plan of a batch statement, on a connection of the product's own pool."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    async def of(self, statement: str, *arguments: object) -> str:
+        async with self.db.acquire() as connection:
+            prepared = await connection.prepare(f"EXPLAIN {statement}")
+            return "\n".join(row[0] for row in await prepared.fetch(*arguments))
+
+
+async def test_batches_are_index_look_ups_in_partitions_without_statistics(back: BackHalf) -> None:
+    """Every midnight a fresh partition has no statistics; a hash join or sequential scan costs ten times as much."""
+    statements: list[tuple[str, tuple[Any, ...]]] = []
+
+    class Spy:
+        def __init__(self, tx: Any) -> None:
+            self.tx = tx
+
+        async def fetch(self, statement: str, *arguments: Any) -> Any:
+            statements.append((statement, arguments))
+            return await self.tx.fetch(statement, *arguments)
+
+        async def execute(self, statement: str, *arguments: Any) -> Any:
+            statements.append((statement, arguments))
+            return await self.tx.execute(statement, *arguments)
+
+    await back.partitions.keep(now_ms=NOON - 3 * DAY)
+    message = await back.submitted("a")
+    async with back.db.transaction() as tx:
+        spy = Spy(tx)
+        found = await back.submissions.find(spy, [key_of("a")], now_ms=NOON)
+        assert len(found) == 1
+        await back.submissions.submissions_of(spy, [message.id])
+        await back.submissions.apply(spy, [ReceiptUpdate(message.id, 1, 1, "delivered", "{}")])
+        await back.messages.patch_messages(spy, [patch_of(message)])
+        await back.parked.take(spy, [key_of("a")])
+    assert len(statements) == 5
+    for statement, arguments in statements:
+        plan = await Plans(back.db).of(statement, *arguments)
+        assert "Seq Scan" not in plan, plan
+        assert "Hash Join" not in plan, plan
+        assert "Merge Join" not in plan, plan
+        # Read once and compared with every row of the batch: what a range of days on the large table leads to.
+        assert "Join Filter" not in plan, plan
+        assert "Index Cond" in plan, plan
+
+
+def key_of(carrier_message_id: str) -> CarrierKey:
+    return CarrierKey("telco_a", carrier_message_id)
+
+
+def patch_of(message: Message) -> MessagePatch:
+    return MessagePatch(message.id, "submitted", 2, False, "telco_a", 1, NOON, None, "")

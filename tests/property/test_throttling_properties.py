@@ -1,0 +1,105 @@
+"""Properties of the limiters: the window bound, no starvation, honest waits."""
+
+from bisect import bisect_left
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from throttling.gcra import Gcra
+from throttling.governor import Governor
+from throttling.rates import SECOND_NS, Rate
+
+rates = st.integers(1, 5_000).map(Rate.of)
+# Steps of the caller: how late it comes beyond what it was told (or how long it idles), in ns.
+pauses = st.lists(
+    st.one_of(st.just(0), st.integers(0, 25_000_000), st.integers(0, 3 * SECOND_NS)), min_size=1, max_size=60
+)
+
+
+def is_bounded(times: list[int], gap_ns: int, burst: int) -> bool:
+    """Tell whether every window, closed at both ends, holds at most burst + T / gap permits."""
+    return all(
+        (last - first + 1 - burst) * gap_ns <= end - times[first]
+        for last, end in enumerate(times)
+        for first in range(last + 1)
+    )
+
+
+def run(gcra: Gcra, steps: list[int], start_ns: int, *, at_most: int = 120) -> list[int]:
+    now, taken = start_ns, []
+    for pause in steps:
+        now += pause
+        while (wait := gcra.offer(now)) == 0 and len(taken) < at_most:
+            taken.append(now)
+        now += wait
+    return taken
+
+
+@given(rates, pauses, st.integers(0, 10**15), st.integers(1, 50), st.integers(0, 50_000_000))
+@settings(max_examples=200)
+def test_any_window_of_length_t_has_at_most_burst_plus_rate_times_t_permits(
+    rate, steps, start, burst, slack_ns
+):
+    gcra = Gcra(rate, burst=burst, slack_ns=slack_ns)
+    times = run(gcra, steps, start)
+    assert is_bounded(times, gcra.gap_ns, gcra.burst)
+    for at in times:
+        in_one_second = bisect_left(times, at + SECOND_NS) - bisect_left(times, at)
+        assert in_one_second <= rate.per_s + gcra.burst
+
+
+@given(rates, pauses, st.integers(0, 10**15))
+def test_whoever_waits_as_told_gets_the_permit(rate, steps, start):
+    gcra = Gcra(rate)
+    now = start
+    for pause in steps:
+        now += pause
+        told = gcra.explain(now).wait_ns
+        assert gcra.peek(now) == told == gcra.offer(now)
+        if told:
+            assert gcra.offer(now + told - 1) == 1
+            assert gcra.offer(now + told) == 0
+            now += told
+
+
+@given(rates, st.lists(st.integers(0, 25_000_000), min_size=40, max_size=40))
+def test_lateness_within_the_slack_loses_no_permit(rate, lateness):
+    gcra = Gcra(rate)
+    start = now = SECOND_NS
+    taken = 0
+    for late in lateness:
+        while (wait := gcra.offer(now)) == 0:
+            taken += 1
+        now += wait + late
+    while gcra.offer(now) == 0:
+        taken += 1
+    assert taken == 1 + (now - start) // gcra.gap_ns
+
+
+@given(st.lists(st.tuples(rates, st.integers(0, 2 * SECOND_NS)), min_size=1, max_size=40))
+def test_changing_the_rate_gives_no_permit_of_its_own(changes):
+    fastest = max((rate for rate, _ in changes), key=lambda rate: rate.per_s)
+    gcra = Gcra(fastest)
+    bound = gcra.burst
+    now, times = SECOND_NS, []
+    for rate, pause in changes:
+        gcra.set_rate(rate, now_ns=now)
+        while gcra.offer(now) == 0:
+            times.append(now)
+        now += pause
+    assert is_bounded(times[-150:], fastest.gap_ns, bound)
+
+
+@given(rates, rates, pauses)
+def test_a_governor_never_exceeds_any_of_its_limits(carrier_rate, bind_rate, steps):
+    carrier, bind = Gcra(carrier_rate), Gcra(bind_rate)
+    governor = Governor.of(carrier=carrier, bind=bind)
+    now, times = SECOND_NS, []
+    for pause in steps:
+        now += pause
+        while not (permit := governor.offer(now)).wait_ns and len(times) < 120:
+            times.append(now)
+        assert governor.peek(now) == permit or not permit.wait_ns
+        now += permit.wait_ns
+    for limit in (carrier, bind):
+        assert is_bounded(times, limit.gap_ns, limit.burst)
