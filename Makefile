@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test test-fast lint format bench lock clean
+.PHONY: help setup dev run test test-fast lint format faults kafka bench docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -44,8 +44,19 @@ format: dev ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+faults: dev ## kill -9, hostile peers, full disks
+	$(PYTEST) tests/faults
+
+kafka: ## run a real Apache Kafka on loopback (Ctrl-C stops it)
+	@exec deploy/kafka/run.sh
+
 bench: dev ## messages per second and CPU seconds per 1,000 messages, by process
 	$(BIN)/python -m tests.perf.bench
+	$(BIN)/python -m tests.perf.bench_smpp
+
+docs: dev ## write the pages that are made from code and tests
+	$(BIN)/python deploy/docs/make_pages.py
+	$(BIN)/python deploy/docs/make_compliance.py
 
 lock: ## compile the pinned, hashed requirements (needs uv on the PATH or in .venv)
 	$(LOCK) --extra kafka -o requirements/run.txt pyproject.toml

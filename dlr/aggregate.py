@@ -7,7 +7,7 @@ at submit after the others already have their receipts.
 from collections.abc import Iterable
 
 from dlr.correlate import current_state
-from gateway.domain.lifecycle import State, message_state
+from gateway.domain.lifecycle import FINALS, State, message_state
 from gateway.ports.record_store import Submission
 
 
@@ -20,7 +20,7 @@ def segment_state(attempts: Iterable[Submission]) -> State:
     states = [current_state(one) for one in sorted(attempts, key=_attempt)]
     if State.DELIVERED in states:
         return State.DELIVERED
-    return next((state for state in states if not state.is_final), states[-1])
+    return next((state for state in states if state not in FINALS), states[-1])
 
 
 def weigh(submissions: Iterable[Submission], segment_count: int) -> tuple[State, bool]:
@@ -28,6 +28,8 @@ def weigh(submissions: Iterable[Submission], segment_count: int) -> tuple[State,
     known = tuple(submissions)
     if len(known) == 1 == segment_count:  # most messages
         return current_state(known[0]), False
+    if len({one.attempt for one in known}) == 1:  # nearly all the others: one submission for each segment
+        return message_state(map(current_state, known), segment_count=segment_count)
     segments: dict[int, list[Submission]] = {}
     for one in known:
         segments.setdefault(one.segment_index, []).append(one)

@@ -21,7 +21,7 @@ from gateway.bus.reader import BatchReader, Taken
 from gateway.bus.reader_metrics import ReaderMetrics
 from gateway.bus.topics import DLR_GROUP, EVENTS, RECEIPTS
 from gateway.domain.events import Receipted
-from gateway.domain.lifecycle import State
+from gateway.domain.lifecycle import FINALS, State
 from gateway.domain.receipts import MessageState, Receipt
 from gateway.ports.bus import Bus, Commit, Record, Transaction
 from gateway.ports.clock import Clock
@@ -39,6 +39,9 @@ from gateway.telemetry.metrics import counter, histogram
 
 SETTLE_S: Final = 0.2
 """How old a receipt should be before it is looked up: the recorder is then done with its submission as a rule."""
+
+_LEAVES_ATTEMPTS_ALONE: Final = (State.DELIVERED, State.SUBMITTED)
+"""States of the only segment's first attempt that later attempts cannot change."""
 
 _json = msgspec.json.Encoder().encode
 
@@ -213,81 +216,87 @@ class DlrConsumer:
 
     async def _judge(self, tx: Transaction, receipts: Sequence[tuple[Receipt, bytes]]) -> _Judged:
         judged = _Judged()
-        found = await self._find(tx, [receipt for receipt, _ in receipts])
+        keys_by_receipt = [keys_of(receipt) for receipt, _ in receipts]
+        found = await self._find(tx, keys_by_receipt)
         pairs: list[tuple[Receipt, Submission]] = []
-        for receipt, value in receipts:
-            submission = match(receipt, found)
+        for (receipt, value), keys in zip(receipts, keys_by_receipt, strict=True):
+            submission = match(keys, found)
             if submission is None:
                 judged.unmatched.append(receipt)
-                judged.parked_keys.extend(keys_of(receipt))
+                judged.parked_keys.extend(keys)
                 judged.parked.append(self._park(receipt, value))
             else:
                 pairs.append((receipt, submission))
-        known = await self._known(tx, pairs)
+        shared = await self._shared(tx, pairs)
+        known: dict[UUID, dict[_Place, Submission]] = {}
         for receipt, submission in pairs:
-            self._judge_one(judged, receipt, place=submission[:3], known=known)
+            of_message = shared.get(submission.message_id) or known.setdefault(submission.message_id, {})
+            self._judge_one(judged, receipt, found=submission, of_message=of_message)
         return judged
 
-    async def _find(self, tx: Transaction, receipts: Sequence[Receipt]) -> dict[CarrierKey, list[Submission]]:
+    async def _find(
+        self, tx: Transaction, keys_by_receipt: Sequence[Sequence[CarrierKey]]
+    ) -> dict[CarrierKey, list[Submission]]:
         now_ms = self._clock.now_ms()
-        keys = [keys_of(receipt) for receipt in receipts]
-        found = await self._submissions.find(tx, list({one[0]: None for one in keys if one}), now_ms=now_ms)
-        second = {one[1]: None for one in keys if len(one) > 1 and one[0] not in found}
+        first = dict.fromkeys([keys[0] for keys in keys_by_receipt if keys])
+        found = await self._submissions.find(tx, list(first), now_ms=now_ms)
+        second = dict.fromkeys(
+            [keys[1] for keys in keys_by_receipt if len(keys) > 1 and keys[0] not in found]
+        )
         if second:
             found.update(await self._submissions.find(tx, list(second), now_ms=now_ms))
         return found
 
-    async def _known(
+    async def _shared(
         self, tx: Transaction, pairs: Sequence[tuple[Receipt, Submission]]
     ) -> dict[UUID, dict[_Place, Submission]]:
-        """Return the submissions of each message, all of them where others than the matched one have a say.
+        """Return all submissions of those messages where others than the matched one have a say.
 
-        Those messages are locked first and read then: of two consumers that hold receipts of two segments of one
-        message, the second one sees what the first has written, so one of them finds the message complete.
+        They are locked first and read then: of two consumers that hold receipts of two segments of one message, the
+        second one sees what the first has written, so one of them finds the message complete.
         """
-        known: dict[UUID, dict[_Place, Submission]] = {}
-        shared: dict[UUID, None] = {}
+        shared: dict[UUID, dict[_Place, Submission]] = {}
         for receipt, one in pairs:
-            known.setdefault(one.message_id, {})[one[:3]] = one
-            if (
-                one.segment_count > 1
-                or one.attempt > 1
-                or receipt.state not in (State.DELIVERED, State.SUBMITTED)
-            ):
-                shared[one.message_id] = None
-        await self._submissions.lock_messages(tx, list(shared))
-        for one in await self._submissions.submissions_of(tx, list(shared)):
-            known[one.message_id][one[:3]] = one
-        return known
+            if one.segment_count > 1 or one.attempt > 1 or receipt.state not in _LEAVES_ATTEMPTS_ALONE:
+                shared[one.message_id] = {}
+        ids = list(shared)
+        await self._submissions.lock_messages(tx, ids)
+        for one in await self._submissions.submissions_of(tx, ids):
+            shared[one.message_id][one[:3]] = one
+        return shared
 
     def _judge_one(
-        self,
-        judged: _Judged,
-        receipt: Receipt,
-        *,
-        place: _Place,
-        known: dict[UUID, dict[_Place, Submission]],
+        self, judged: _Judged, receipt: Receipt, *, found: Submission, of_message: dict[_Place, Submission]
     ) -> None:
-        of_message = known[place[0]]
-        submission = of_message[place]
-        effect = judge(submission, receipt)
-        submission = of_message[place] = after(submission, receipt, effect)
+        place = found[:3]
+        # Another receipt of this batch may have changed it since it was found.
+        before = of_message.get(place, found)
+        effect = judge(before, receipt)
+        state = receipt.state
+        submission = of_message[place] = after(before, receipt, effect)
+        judged.counted.append((receipt, submission, effect))
+        is_kept = False
         if effect is Effect.APPLIED:
-            judged.updates[place] = ReceiptUpdate(*place, receipt.state.value, _kept(receipt))
+            judged.updates[place] = ReceiptUpdate(*place, state, _kept(receipt))
+            is_kept = state in FINALS
         message_state, partial = weigh(of_message.values(), submission.segment_count)
+        if is_kept and message_state not in FINALS:
+            # The timeline reads it from the submission, and the message waits for its other segments: it was
+            # recorded as submitted together with this one, so there is nothing that the recorder would change.
+            return
         event = Receipted(
-            message_id=submission.message_id,
-            at=receipt.received_at,
-            segment_index=submission.segment_index,
-            attempt=submission.attempt,
-            segment_state=receipt.state,
-            message_state=message_state,
-            effect=effect.value,
-            receipt=receipt,
-            partial=partial,
+            submission.message_id,
+            receipt.received_at,
+            submission.segment_index,
+            submission.attempt,
+            state,
+            message_state,
+            effect.value,
+            "" if state is State.DELIVERED else _error(receipt),
+            partial,
+            None if is_kept else receipt,
         )
         judged.events.append(Record(EVENTS, submission.message_id.bytes, encode(event)))
-        judged.counted.append((receipt, submission, effect))
 
     def _park(self, receipt: Receipt, value: bytes) -> ParkedRow:
         now_ms = self._clock.now_ms()
@@ -299,6 +308,10 @@ class DlrConsumer:
             now_ms + PARKED_MS,
             value,
         )
+
+
+def _error(receipt: Receipt) -> str:
+    return f"{receipt.message_state.value} err:{receipt.err}" if receipt.err else receipt.message_state.value
 
 
 def _kept(receipt: Receipt) -> str:

@@ -7,7 +7,7 @@ A receipt is matched by (carrier, carrier message id) and nothing else, never by
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
-from gateway.domain.lifecycle import State
+from gateway.domain.lifecycle import FINALS, State
 from gateway.domain.receipts import Receipt
 from gateway.ports.record_store import CarrierKey, Submission
 
@@ -30,9 +30,9 @@ def keys_of(receipt: Receipt) -> tuple[CarrierKey, ...]:
     return keys if first else keys[1:]
 
 
-def match(receipt: Receipt, found: Mapping[CarrierKey, Sequence[Submission]]) -> Submission | None:
+def match(keys: Sequence[CarrierKey], found: Mapping[CarrierKey, Sequence[Submission]]) -> Submission | None:
     """Return the newest submission that has the receipt's id, else its second id; None when there is none."""
-    for key in keys_of(receipt):
+    for key in keys:
         candidates = found.get(key)
         if candidates:
             return max(candidates, key=_age) if len(candidates) > 1 else candidates[0]
@@ -45,20 +45,19 @@ def _age(submission: Submission) -> tuple[int, int, int]:
 
 def current_state(submission: Submission) -> State:
     """Return the state of one submission: what the submit said if that was final, else what receipts said."""
-    if submission.state.is_final or submission.receipt_state is None:
-        return submission.state
-    return submission.receipt_state
+    state, receipt_state = submission.state, submission.receipt_state
+    return state if receipt_state is None or state in FINALS else receipt_state
 
 
 def judge(submission: Submission, receipt: Receipt) -> Effect:
     """Return what the receipt does: only the first final and news on the way to it are applied (F14, F16)."""
     now = current_state(submission)
     to = receipt.state
-    if now.is_final:
-        if not to.is_final:
+    if now in FINALS:
+        if to not in FINALS:
             return Effect.LATE
         return Effect.DUPLICATE if to is now else Effect.CONFLICT
-    if not to.is_final and submission.receipt_stat == receipt.message_state:
+    if to not in FINALS and submission.receipt_stat == receipt.message_state:
         return Effect.DUPLICATE
     return Effect.APPLIED
 
@@ -67,4 +66,5 @@ def after(submission: Submission, receipt: Receipt, effect: Effect) -> Submissio
     """Return the submission as it is once the receipt was judged."""
     if effect is not Effect.APPLIED:
         return submission
-    return submission._replace(receipt_state=receipt.state, receipt_stat=receipt.message_state.value)
+    # The first five columns say which it is and what the submit said; `_replace` costs three times as much.
+    return Submission(*submission[:5], receipt.state, receipt.message_state, submission.submitted_at)

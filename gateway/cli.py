@@ -34,6 +34,7 @@ def main() -> None:
 @_config
 def serve(config_path: Path | None) -> None:
     """Run the whole gateway here: database, roles and, in the demo, the simulator."""
+    from gateway.runtime.carriers import check_carriers
     from gateway.runtime.supervisor import StartError
     from gateway.runtime.supervisor import serve as run_all
     from gateway.store.errors import StoreError
@@ -42,6 +43,7 @@ def serve(config_path: Path | None) -> None:
     settings, source = _load(config_path)
     configure_logs(level=settings.log_level, role="supervisor")
     try:
+        check_carriers(settings, source=source)
         sys.exit(run_all(settings, source=source))
     except (StartError, SettingsError, StoreError, OSError) as error:
         _fail(str(error))
@@ -92,12 +94,13 @@ def config() -> None:
 @_config
 def config_check(config_path: Path | None) -> None:
     """Say whether the configuration can be used."""
+    from gateway.runtime.carriers import check_carriers
+
     settings, source = _load(config_path)
-    for carrier in settings.carriers.values():
-        try:
-            carrier.resolved_password()
-        except SettingsError as error:
-            _fail(str(error))
+    try:
+        check_carriers(settings, source=source)
+    except SettingsError as error:
+        _fail(str(error))
     for warning in check_exposure(settings):
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"{source}: fine, {len(settings.carriers)} carriers, {len(settings.routes)} routes")

@@ -7,14 +7,13 @@ no segment is ever held between two states.
 import asyncio
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
-from adapters.smpp.answers import Token, acknowledge, failed_outcome
+from adapters.smpp.answers import BindCounts, Token, acknowledge, failed_outcome
 from adapters.smpp.classify import classify
-from adapters.smpp.pacing import BindPace
+from adapters.smpp.pacing import BindPace, ThrottledSegments
 from adapters.smpp.profile import BindMode, CarrierProfile
 from adapters.smpp.reconnect import Reconnect
 from adapters.smpp.session.events import (
@@ -57,16 +56,6 @@ class BindOwner(Protocol):
     def on_fallback(self, bind: "Bind") -> None: ...
 
 
-@dataclass(slots=True)
-class _Counts:
-    submitted: int = 0
-    throttled: int = 0
-    timeouts: int = 0
-    receipts: int = 0
-    ambiguous: int = 0
-    unexpected: int = 0
-
-
 class Bind:
     """One bind; `run` is its life, the other methods are called by the link from within the loop.
 
@@ -90,7 +79,7 @@ class Bind:
         self.become(mode)
         self.pace = pace
         self.state = BindState.OPEN
-        self.counts = _Counts()
+        self.counts = BindCounts()
         self.last_error = ""
         self.bound_since_ms: int | None = None
         self.transport: SmppTransport | None = None
@@ -105,6 +94,8 @@ class Bind:
         self._allows_tlvs = profile.interface_version >= c.INTERFACE_VERSION_3_4
         self._bound_since_ns: int | None = None
         self._leaves_when_empty = False
+        self._throttled_segments = ThrottledSegments()
+        self._taken_ns = 0  # when the last segment was written that the carrier took
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -116,7 +107,8 @@ class Bind:
     @property
     def free_slots(self) -> int:
         """Submits that the session would take now."""
-        return 0 if self.transport is None else self.transport.free_slots
+        transport = self.transport
+        return transport.connection.free_slots if transport is not None and transport.is_writable else 0
 
     @property
     def in_flight(self) -> int:
@@ -277,17 +269,18 @@ class Bind:
         elif is_success:
             self._settle(segment, self._success(event, now_ns))
         else:
-            self._settle(segment, self._failed(event, now_ns))
+            self._settle(segment, self._failed(event, segment, now_ns))
 
     def _success(self, event: Answered, now_ns: int) -> Submitted:
         self.counts.submitted += 1
+        self._taken_ns = event.sent_ns
         self.pace.succeeded(now_ns)
         if self.state is BindState.THROTTLED and now_ns - self.pace.last_throttled_ns > THROTTLED_FOR_NS:
             self._change(BindState.BOUND)
         response_ms = (now_ns - event.sent_ns) // 1_000_000
         return Submitted(event.message_id, self.name, event.sequence_number, response_ms)
 
-    def _failed(self, event: Answered, now_ns: int) -> SubmitOutcome:
+    def _failed(self, event: Answered, segment: OutboundSegment, now_ns: int) -> SubmitOutcome:
         """Return the outcome of an answer that is not success (sms-domain G)."""
         is_nack = event.answer_id == c.GENERIC_NACK
         verdict = classify(
@@ -300,9 +293,11 @@ class Bind:
                 return self._success(event, now_ns)
             case "throttle":
                 self.counts.throttled += 1
-                self.pace.throttled(now_ns)
-                if self.state is BindState.BOUND:
-                    self._change(BindState.THROTTLED, "throttled")
+                is_ours = self._throttled_segments.is_about_the_bind
+                if is_ours(segment, sent_ns=event.sent_ns, taken_ns=self._taken_ns):
+                    self.pace.throttled(now_ns)
+                    if self.state is BindState.BOUND:
+                        self._change(BindState.THROTTLED, "throttled")
             case "rebind":
                 self.last_error = verdict.name
                 if self.state is not BindState.DRAINING:
@@ -334,16 +329,22 @@ class Bind:
         self.counts.receipts += 1
 
     def _settle(self, segment: OutboundSegment, outcome: SubmitOutcome) -> None:
-        self._call_out(segment.settle, segment, outcome)
+        try:  # as `_call_out` does, without its call: this is once per segment
+            segment.settle(segment, outcome)
+        except Exception:  # noqa: BLE001
+            self._log_bug()
 
     def _call_out(self, function: Callable[..., None], *arguments: object) -> bool:
         """Call what others own; a bug there is logged, and costs neither the bind nor the rest of the batch."""
         try:
             function(*arguments)
         except Exception:  # noqa: BLE001  # any bug of theirs; ours would surface in the session's own tests
-            _log.exception("link.callback_failed", carrier=self._profile.carrier, bind=self.name)
+            self._log_bug()
             return False
         return True
+
+    def _log_bug(self) -> None:
+        _log.exception("link.callback_failed", carrier=self._profile.carrier, bind=self.name)
 
     # -- states ----------------------------------------------------------------------------------
 

@@ -52,6 +52,7 @@ class SmppLink:
         self._sink: LinkSink | None = None
         self._chosen: Bind | None = None
         self._turn = 0
+        self._turn_ns = 0
         self._is_draining = False
         self._is_quiet = asyncio.Event()
         modes = (BindMode.TX, BindMode.RX) if profile.bind_mode is BindMode.TX_RX else (profile.bind_mode,)
@@ -87,6 +88,10 @@ class SmppLink:
         """Tell whether a submit could be written now, and what to wait for if not. Takes nothing."""
         if self._is_draining:
             return Permit(WAIT_FOR_EVENT, "draining")
+        if now_ns != self._turn_ns:
+            # What is submitted at one instant goes on one bind, in one write, as far as it takes it.
+            self._turn_ns = now_ns
+            self._turn += 1
         binds = self._binds
         count = len(binds)
         reason, wait_ns, why = "no_bind", 0, ""
@@ -119,7 +124,6 @@ class SmppLink:
             )
             asyncio.get_running_loop().call_soon(segment.settle, segment, outcome)
             return
-        self._turn += 1
 
     def normalise_id(self, carrier_message_id: str) -> str:
         """Return a submit response's id in the form that receipts are matched in."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from adapters.smpp.classify import StatusClass
 from adapters.smpp.session.sending import SessionConfig
@@ -35,14 +36,27 @@ class AddressType:
     npi: int
 
 
+MAX_OCTET = 0xFF
+# C-octet strings without their NUL, SMPP 3.4 §4.1.1 and §4.4.1; integers of one octet.
+_TEXT_LIMITS = {"system_type": 12, "address_range": 40, "service_type": 5}
+_NUMBER_LIMITS = {
+    "interface_version": MAX_OCTET,
+    "registered_delivery": MAX_OCTET,
+    "priority_flag_otp": 3,
+    "protocol_id": MAX_OCTET,
+    "esm_class": MAX_OCTET,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class CarrierProfile:
     """One carrier as its contract and its interface sheet describe it. Durations in seconds, sizes as named.
 
     `data_coding_map` replaces the data_coding that segmentation chose (7-bit as 0xF0, say).
-    `status_overrides` gives command_status codes another class than `classify` would. `rate` and `bind_rate` are
-    text with unit ("100/s"); None means no limit of that kind. `burst` is how many segments may exceed them in any
-    second, None for 2 %.
+    `receipt_time_zone` is where the dates of its receipts are at home; they stay naive without. `esm_class` is set
+    with OR: messaging mode only. `status_overrides` gives command_status codes another class than `classify` would.
+    `rate` and `bind_rate` are text with unit ("100/s"); None means no limit of that kind. `burst` is how many segments
+    may exceed them in any second, None for 2 %. Raises ValueError for what no PDU can say.
     """
 
     carrier: str
@@ -59,6 +73,7 @@ class CarrierProfile:
 
     default_alphabet: DefaultAlphabet = "gsm7"
     receipt_id_format: IdFormat = "string"
+    receipt_time_zone: ZoneInfo | None = None
     service_type: str = ""
     long_number: AddressType = AddressType(1, 1)
     short_code: AddressType = AddressType(3, 0)
@@ -100,6 +115,16 @@ class CarrierProfile:
         if len(self.system_id) > 15 or len(self.password) > 8:
             # SMPP 3.4 §5.2.1, §5.2.2: what is longer cannot be written into a bind.
             raise ValueError("system_id has at most 15 characters and password at most 8")
+        for name, limit in _TEXT_LIMITS.items():
+            text = getattr(self, name)
+            if len(text) > limit or not (text.isascii() and (text.isprintable() or not text)):
+                raise ValueError(f"{name} is not at most {limit} printable ASCII characters")
+        for name, most in _NUMBER_LIMITS.items():
+            if not 0 <= getattr(self, name) <= most:
+                raise ValueError(f"{name} {getattr(self, name)} is not within 0 to {most}")
+        for chosen, theirs in self.data_coding_map.items():
+            if not 0 <= theirs <= MAX_OCTET:
+                raise ValueError(f"data_coding {theirs} for {chosen} is not within 0 to {MAX_OCTET}")
         if not 0 < self.reconnect_min_s <= self.reconnect_max_s:
             raise ValueError(
                 f"reconnect_min_s {self.reconnect_min_s} is not within 0 to {self.reconnect_max_s}"

@@ -18,6 +18,7 @@ from adapters.smpp.session.sending import SessionConfig
 
 WRITE_HIGH_WATER_OCTETS = 1 << 20
 CLOSE_FLUSH_S = 2.0
+LONG_READ_OCTETS = 1 << 16
 _PEER_IS_GONE = frozenset(
     {CloseReason.CONNECTION_LOST, CloseReason.ABORTED, CloseReason.ENQUIRE_LINK_TIMEOUT}
 )
@@ -49,7 +50,7 @@ class SmppTransport(asyncio.Protocol):
     """asyncio end of one `SmppConnection` (attribute `connection`, there from `connection_made` on).
 
     `on_events` is called with every non-empty list of events, `on_writable` when output flows again after a
-    stop. Reading stops while `max_unacknowledged` requests of the peer wait for our answer, or while the peer
+    stop, which `is_writable` shows. Reading stops while `max_unacknowledged` requests of the peer wait for our answer, or while the peer
     does not take our octets.
     """
 
@@ -74,7 +75,7 @@ class SmppTransport(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._is_flush_scheduled = False
-        self._is_writable = False
+        self.is_writable = False
         self._is_reading = True
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due_ns = 0
@@ -84,7 +85,7 @@ class SmppTransport(asyncio.Protocol):
     @property
     def free_slots(self) -> int:
         """Requests that may be sent now: 0 while unbound, while the window is full, while writing is stopped."""
-        return self.connection.free_slots if self._is_writable else 0
+        return self.connection.free_slots if self.is_writable else 0
 
     def flush_soon(self) -> None:
         """Write the core's output at the end of this loop turn, once."""
@@ -114,7 +115,7 @@ class SmppTransport(asyncio.Protocol):
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.connection = SmppConnection(self._role, config=self._config, now_ns=self._clock_ns())
-        self._is_writable = True
+        self.is_writable = True
         self.flush_soon()
 
     def data_received(self, data: bytes) -> None:
@@ -123,8 +124,15 @@ class SmppTransport(asyncio.Protocol):
         events = connection.receive_bytes(data, now_ns=self._clock_ns())
         if events:
             self._emit(events)
+            while connection.has_backlog:
+                self._emit(connection.release_backlog(self._clock_ns()))
         if self._is_reading and connection.unacknowledged_count >= self._max_unacknowledged:
             self._adjust_reading()
+        transport = self._transport
+        if len(data) >= LONG_READ_OCTETS and self._is_reading and transport and not transport.is_closing():
+            # uvloop reads up to 32 times before its next turn: a flood of one carrier must not hold up the others.
+            transport.pause_reading()
+            self._loop.call_soon(self._read_on)
         # A bind that stands and an answered probe bring nothing to write, but a deadline that may be nearer than the
         # one the timer stands for.
         if connection.has_output or not events or type(events[0]) is Bound:
@@ -136,12 +144,12 @@ class SmppTransport(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Stop taking output and input: a peer that does not read gets no more work done for it."""
-        self._is_writable = False
+        self.is_writable = False
         self._adjust_reading()
 
     def resume_writing(self) -> None:
         """Go on."""
-        self._is_writable = True
+        self.is_writable = True
         self._adjust_reading()
         self.flush_soon()
         if self._on_writable is not None:
@@ -149,7 +157,7 @@ class SmppTransport(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the core's reason is what counts
         """Report what stayed open."""
-        self._is_writable = False
+        self.is_writable = False
         for timer in (self._timer, self._close_timer):
             if timer is not None:
                 timer.cancel()
@@ -187,11 +195,15 @@ class SmppTransport(asyncio.Protocol):
         if self._transport is None:
             return
         connection = self.connection
-        if self._is_writable and connection.has_output and not self._transport.is_closing():
+        if self.is_writable and connection.has_output and not self._transport.is_closing():
             self._transport.write(connection.take_output())
         if not self._is_reading:
             self._adjust_reading()
         self._arm()
+
+    def _read_on(self) -> None:
+        if self._is_reading and self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def _adjust_reading(self) -> None:
         """Stop or resume reading; resumes only at half the bound, so that it does not flutter."""
@@ -199,7 +211,7 @@ class SmppTransport(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         bound = self._max_unacknowledged if self._is_reading else self._max_unacknowledged // 2 + 1
-        should_read = self._is_writable and self.connection.unacknowledged_count < bound
+        should_read = self.is_writable and self.connection.unacknowledged_count < bound
         if should_read and not self._is_reading:
             transport.resume_reading()
         elif self._is_reading and not should_read:

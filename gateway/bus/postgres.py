@@ -3,6 +3,8 @@
 One statement per append, whatever the partitions: it locks the heads of its partitions in id order, moves them, and
 inserts with the offsets so won. The heads stay locked to the commit, so commit order is offset order and a reader
 meets no gap. Append at most once in a transaction: two appends in one would lock heads out of order.
+
+The records of one append to one partition are stored in blocks of a page each (`gateway.bus.blocks`).
 """
 
 import asyncio
@@ -11,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 from zlib import crc32
 
+from gateway.bus import blocks
 from gateway.bus import postgres_sql as sql
 from gateway.ports.bus import Commit, Lag, Position, Ranges, Record, Stored, Transaction
 from gateway.ports.store import Transactions
@@ -41,13 +44,14 @@ class BusDatabase(Transactions, Notifications, Protocol):
 
 
 class _Batch(NamedTuple):
-    """The arguments of an append: per partition (ids ascending), per record, and the notification."""
+    """The arguments of an append: per partition (ids ascending), per block, and the notification."""
 
     ids: list[int]
     counts: list[int]
     slots: list[int]
-    ranks: list[int]
-    values: list[bytes]
+    lasts: list[int]
+    records: list[int]
+    blocks: list[bytes]
     payload: str
 
 
@@ -111,10 +115,10 @@ class PostgresBus:
             batch = self._batch(records)
         if commits:
             await self._execute(
-                tx, sql.APPEND_AND_COMMIT, *batch[:5], CHANNEL, batch.payload, *_columns(commits)
+                tx, sql.APPEND_AND_COMMIT, *batch[:6], CHANNEL, batch.payload, *_columns(commits)
             )
         else:
-            await self._execute(tx, sql.APPEND, *batch[:5], CHANNEL, batch.payload)
+            await self._execute(tx, sql.APPEND, *batch[:6], CHANNEL, batch.payload)
 
     async def commit(self, commits: Sequence[Commit], *, tx: Transaction | None = None) -> None:
         """Store positions durably. One below the stored position is late, and changes nothing."""
@@ -133,7 +137,7 @@ class PostgresBus:
         ids = self._ids.get(topic) or await self._known(topic)
         async with self._db.acquire() as connection:
             rows = await connection.fetch(sql.READ, ids[partition], offset, limit)
-        return list(map(Stored._make, rows))
+        return blocks.records_in(rows, limit=limit)
 
     async def wait(self, topics: Sequence[str], *, timeout_s: float) -> None:
         """Return when one of the topics may have news since the caller's last call, or after `timeout_s`.
@@ -181,7 +185,8 @@ class PostgresBus:
                     bounds = await tx.fetchrow(sql.TRIM_BOUNDS, partition_id, TRIM_CHUNK)
                     more = bounds is not None
                     if bounds is not None:
-                        deleted += await tx.fetchval(sql.TRIM, partition_id, bounds[0], bounds[1])
+                        await tx.execute(sql.TRIM, partition_id, *bounds)
+                        deleted += bounds[1] - bounds[0]
         return deleted
 
     async def _load(self) -> None:
@@ -201,29 +206,33 @@ class PostgresBus:
 
     def _batch(self, records: Sequence[Record]) -> _Batch:
         ids_by_topic = self._ids
-        counts: dict[int, int] = {}
-        targets: list[int] = []
-        ranks: list[int] = []
-        values: list[bytes] = []
+        values_by_id: dict[int, list[bytes]] = {}
         for topic, key, value in records:
             ids = ids_by_topic[topic]
             target = ids[crc32(key) % len(ids)]
-            rank = counts.get(target, 0)
-            counts[target] = rank + 1
-            targets.append(target)
-            ranks.append(rank)
-            values.append(value)
-        ordered = sorted(counts)
-        slot_by_id = {partition_id: slot for slot, partition_id in enumerate(ordered, start=1)}
+            values = values_by_id.get(target)
+            if values is None:
+                values_by_id[target] = [value]
+            else:
+                values.append(value)
+        ordered = sorted(values_by_id)
         payload = ",".join(map(str, ordered))
-        return _Batch(
+        batch = _Batch(
             ordered,
-            [counts[one] for one in ordered],
-            [slot_by_id[target] for target in targets],
-            ranks,
-            values,
+            [len(values_by_id[one]) for one in ordered],
+            [],
+            [],
+            [],
+            [],
             payload if len(payload) <= _MAX_PAYLOAD_OCTETS else _EVERYTHING,
         )
+        for slot, partition_id in enumerate(ordered, start=1):
+            for block in blocks.cut(values_by_id[partition_id]):
+                batch.slots.append(slot)
+                batch.lasts.append(block.last)
+                batch.records.append(block.records)
+                batch.blocks.append(block.octets)
+        return batch
 
     async def _execute(self, tx: Transaction | None, statement: str, *arguments: object) -> None:
         if tx is not None:

@@ -19,8 +19,9 @@ SELECT $1, topic, partition, first_offset FROM bus_partition WHERE topic = ANY (
 ON CONFLICT DO NOTHING
 """
 
-# $1 partition ids ascending, $2 records of each, $3 slot (from 1) of each record's partition in $1, $4 its rank
-# there, $5 its value. The bases come as one array: a join would cost more than the insert.
+# $1 partition ids ascending, $2 records of each. Then for each block: $3 slot (from 1) of its partition in $1, $4 rank
+# there of its last record, $5 its number of records, $6 its octets. The bases come as one array: a join would cost
+# more than the insert.
 _APPEND = """
 WITH locked AS MATERIALIZED (
     SELECT id FROM bus_partition WHERE id = ANY ($1::int[]) ORDER BY id FOR NO KEY UPDATE
@@ -33,9 +34,10 @@ WITH locked AS MATERIALIZED (
 ), bases AS MATERIALIZED (
     SELECT array_agg(base ORDER BY id) AS base FROM heads
 ), inserted AS (
-    INSERT INTO bus_log (partition_id, log_offset, appended_at, value)
-    SELECT ($1::int[])[one.slot], (SELECT base FROM bases)[one.slot] + one.rank, statement_timestamp(), one.value
-    FROM unnest($3::int[], $4::int[], $5::bytea[]) AS one (slot, rank, value)
+    INSERT INTO bus_log (partition_id, last_offset, records, appended_at, block)
+    SELECT ($1::int[])[one.slot], (SELECT base FROM bases)[one.slot] + one.last, one.records,
+           statement_timestamp(), one.block
+    FROM unnest($3::int[], $4::int[], $5::int[], $6::bytea[]) AS one (slot, last, records, block)
 )
 """
 
@@ -50,11 +52,11 @@ _UPSERT_POSITIONS = """
     WHERE stored.next_offset <= excluded.next_offset
 """
 
-APPEND = f"{_APPEND} SELECT pg_notify($6, $7)"
+APPEND = f"{_APPEND} SELECT pg_notify($7, $8)"
 
 APPEND_AND_COMMIT = f"""
-{_APPEND}, positions AS ({_UPSERT_POSITIONS % (8, 9, 10, 11, 12, 13)})
-SELECT pg_notify($6, $7)
+{_APPEND}, positions AS ({_UPSERT_POSITIONS % (9, 10, 11, 12, 13, 14)})
+SELECT pg_notify($7, $8)
 """
 
 COMMIT = _UPSERT_POSITIONS % (1, 2, 3, 4, 5, 6)
@@ -67,10 +69,20 @@ LEFT JOIN bus_position AS stored
 WHERE head.id = $2
 """
 
-READ = """
-SELECT log_offset, value FROM bus_log
-WHERE partition_id = $1 AND log_offset >= $2
-ORDER BY log_offset LIMIT $3
+MAX_BLOCK_RECORDS = 256
+"""Most records of one block: bounds how far a read reaches beyond what was asked for."""
+
+# The blocks that hold $3 records from offset $2 on, or from the oldest kept. Offsets have no gaps, so a range of them
+# bounds the number of records, which a LIMIT of blocks would not.
+READ = f"""
+WITH first AS MATERIALIZED (
+    SELECT greatest(first_offset, $2::bigint) AS at FROM bus_partition WHERE id = $1
+)
+SELECT last_offset, records, block, (SELECT at FROM first) FROM bus_log
+WHERE partition_id = $1 AND last_offset >= (SELECT at FROM first)
+  AND last_offset < (SELECT at FROM first) + $3::int + {MAX_BLOCK_RECORDS}
+  AND last_offset - records < (SELECT at FROM first) + $3::int - 1
+ORDER BY last_offset
 """
 
 LAG = """
@@ -79,8 +91,8 @@ SELECT stored.topic, stored.partition,
            (SELECT sum(stored.completed[at * 2] - stored.completed[at * 2 - 1])
             FROM generate_series(1, cardinality(stored.completed) / 2) AS at), 0)::bigint,
        (SELECT (extract(epoch FROM log.appended_at) * 1000)::bigint FROM bus_log AS log
-        WHERE log.partition_id = head.id AND log.log_offset >= stored.next_offset
-        ORDER BY log.log_offset LIMIT 1)
+        WHERE log.partition_id = head.id AND log.last_offset >= stored.next_offset
+        ORDER BY log.last_offset LIMIT 1)
 FROM bus_position AS stored
 JOIN bus_partition AS head ON head.topic = stored.topic AND head.partition = stored.partition
 WHERE stored.group_name = $1
@@ -105,14 +117,13 @@ GROUP BY head.id
 HAVING min(stored.next_offset) > head.first_offset
 """
 
-# The head is locked last, for the moment of the commit.
+# $2 the first offset kept until now, $3 the first to keep; a block that holds both sorts stays, and reads leave out
+# what is below. The head is locked last, for the moment of the commit.
 TRIM = """
 WITH gone AS (
-    DELETE FROM bus_log WHERE partition_id = $1 AND log_offset >= $2 AND log_offset < $3 RETURNING 1
+    DELETE FROM bus_log WHERE partition_id = $1 AND last_offset >= $2 AND last_offset < $3 RETURNING 1
 ), counted AS MATERIALIZED (
-    SELECT count(*) AS records FROM gone
-), moved AS (
-    UPDATE bus_partition SET first_offset = $3 FROM counted WHERE id = $1
+    SELECT count(*) FROM gone
 )
-SELECT records FROM counted
+UPDATE bus_partition SET first_offset = $3 FROM counted WHERE id = $1
 """

@@ -18,6 +18,10 @@ from gateway.ports.record_store import RowRejectedError
 
 _log = structlog.get_logger()
 
+LINGER_S: Final = 0.08
+_LINGER_ALONE: Final = 0.25
+_LINGER_FULL_RECORDS: Final = 20
+
 _RETRY_FIRST_S: Final = 0.1
 _RETRY_MAX_S: Final = 5.0
 _LAG_EVERY_NS: Final = 5_000_000_000
@@ -44,7 +48,8 @@ class BatchHandler(Protocol):
 class BatchReader:
     """Reads all (or the given) partitions of one topic for one group; one `run` at a time.
 
-    `limit` bounds a batch in records; `linger_s` is how long records may wait for company; `table` labels metrics.
+    `limit` bounds a batch in records; `linger_s` is how long records may wait for company, under load; `table` labels
+    metrics.
     """
 
     def __init__(
@@ -59,7 +64,7 @@ class BatchReader:
         metrics: ReaderMetrics,
         partitions: Sequence[int] | None = None,
         limit: int = 1000,
-        linger_s: float = 0.03,
+        linger_s: float = LINGER_S,
         idle_s: float = 0.5,
     ) -> None:
         self._bus = bus
@@ -125,14 +130,19 @@ class BatchReader:
         if not self._next:
             await self._open()
         was_full = False
+        size = 0
         while not self._stopping.is_set():
             if not was_full:
-                await self.pause(self._linger_s)
+                # A batch costs as much as some fifty records, so under load they wait for company; a single message
+                # on an idle system does not.
+                await self.pause(self._linger_s * min(1.0, _LINGER_ALONE + size / _LINGER_FULL_RECORDS))
             batch, was_full = await self._read()
+            size = len(batch)
             if batch:
                 await self._process(batch)
             await self._observe()
             if not batch:
+                size = 0
                 await self._bus.wait([self._topic], timeout_s=self._idle_s)
 
     async def _open(self) -> None:
@@ -152,7 +162,7 @@ class BatchReader:
         for partition, offset in self._next.items():
             records = await self._bus.read(self._topic, partition, offset=offset, limit=share)
             was_full = was_full or len(records) == share
-            batch.extend(Taken(partition, record.offset, record.value) for record in records)
+            batch += [Taken(partition, offset, value) for offset, value in records]
         return batch, was_full
 
     async def _process(self, batch: list[Taken]) -> None:

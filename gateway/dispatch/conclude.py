@@ -157,6 +157,7 @@ def _go_on(
         candidates=candidates,
         attempt=message.attempt + any(step.spends_attempt for step in steps),
         segments_done=done_after(message, results),
+        reference=work.reference,
         resent_in_doubt=message.resent_in_doubt or any(step.in_doubt for step in steps),
         route_reason=leading.reason if moving is not None else message.route_reason,
     )

@@ -7,46 +7,50 @@ from gateway.dispatch.plan import CarrierPlan
 from gateway.dispatch.references import References
 from gateway.dispatch.work import Work
 from gateway.domain.message import Message
-from gateway.domain.segmentation import segment_text
 
 
 class Cutter:
-    """Cuts texts the way one carrier wants them."""
+    """Cuts texts the way one carrier wants them, by the options that intake counted with (sms-domain B27)."""
 
     def __init__(self, plan: CarrierPlan, references: References) -> None:
-        self._split = plan.split
-        self._reference_bits = plan.reference_bits
-        self._draw_bits = 16 if plan.split == "sar" else plan.reference_bits
+        self._options = plan.segmentation
+        self._draw_bits = plan.segmentation.draw_bits
         self._references = references
         self._picked = 0
 
     def cut(self, work: Work) -> None:
-        """Fill `segments`, `data_coding`, `order` and `todo` of the work; SegmentationError when it cannot be cut."""
+        """Fill `segments`, `data_coding`, `reference`, `order` and `todo`; SegmentationError when it cannot be cut.
+
+        The `segment_count` of its message becomes the number of submits that this carrier gets: one for a long text
+        in message_payload (B19), another than was counted where the message was counted for another carrier.
+        """
         message = work.message
         self._picked += 1
         work.order = self._picked
-        if message.segment_count > 1:
-            message = work.message = self._with_reference(message)
-        cut = segment_text(
-            message.text,
-            encoding=message.encoding,
-            reference=message.reference or 0,
-            reference_bits=self._reference_bits,
-            split=self._split,
-        )
+        options = self._options
+        is_parted = message.segment_count > 1 and options.split != "payload"
+        reference = self._reference(message) if is_parted else None
+        cut = options.cut(message.text, encoding=message.encoding, reference=reference or 0)
+        count = len(cut.segments)
+        if count > 1 and reference is None:  # it fitted one segment of the carrier that it comes from
+            reference = self._reference(message)
+            cut = options.cut(message.text, encoding=message.encoding, reference=reference)
+        if count != message.segment_count:
+            work.message = replace(message, segment_count=count)
+        work.reference = reference
         work.segments = cut.segments
         work.data_coding = cut.data_coding
         if message.segments_done:
-            work.todo = remaining(message, len(cut.segments))
-        elif len(cut.segments) == 1:
+            work.todo = remaining(message, count)
+        elif count == 1:
             work.todo = [1]
         else:
-            work.todo = list(range(1, len(cut.segments) + 1))
+            work.todo = list(range(1, count + 1))
 
-    def _with_reference(self, message: Message) -> Message:
-        """Return the message with its reference, which stays with it over retries (sms-domain B16)."""
-        sender, recipient = message.sender, message.recipient
-        if message.reference is not None and not message.reference >> self._draw_bits:
-            self._references.keep(sender, recipient, message.reference)
-            return message
-        return replace(message, reference=self._references.draw(sender, recipient, bits=self._draw_bits))
+    def _reference(self, message: Message) -> int:
+        """Return the reference of a long message: the one it has, over retries, or a new one (sms-domain B16)."""
+        sender, recipient, reference = message.sender, message.recipient, message.reference
+        if reference is not None and not reference >> self._draw_bits:
+            self._references.keep(sender, recipient, reference)
+            return reference
+        return self._references.draw(sender, recipient, bits=self._draw_bits)

@@ -1,9 +1,8 @@
 """What becomes of messages that wait for a carrier which is down: some expire, some move on (D1, P5)."""
 
 from gateway.dispatch.conclude import moved
-from gateway.dispatch.metrics import CarrierMetrics
+from gateway.dispatch.context import LaneContext
 from gateway.dispatch.outbox import Outbox
-from gateway.dispatch.plan import DispatchSettings
 from gateway.dispatch.settle import Settler
 from gateway.dispatch.work import Lane, Work
 
@@ -12,18 +11,13 @@ class Failover:
     """Goes through one worker's lanes now and then while its carrier is down."""
 
     def __init__(
-        self,
-        lanes: tuple[Lane, ...],
-        *,
-        outbox: Outbox,
-        settler: Settler,
-        metrics: CarrierMetrics,
-        settings: DispatchSettings,
+        self, context: LaneContext, *, lanes: tuple[Lane, ...], outbox: Outbox, settler: Settler
     ) -> None:
+        settings = context.settings
         self._lanes = lanes
         self._outbox = outbox
         self._settler = settler
-        self._metrics = metrics
+        self._metrics = context.metrics
         self._after_s = (settings.otp_failover_after_s, *[settings.failover_after_s] * (len(lanes) - 1))
 
     def sweep(self, *, now_ms: int, down_s: float, limit: int) -> None:

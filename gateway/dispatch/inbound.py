@@ -9,10 +9,9 @@ import structlog
 
 from gateway.bus import topics
 from gateway.bus.codec import encode
-from gateway.dispatch.metrics import CarrierMetrics
+from gateway.dispatch.context import LaneContext
 from gateway.domain.receipts import Receipt
-from gateway.ports.bus import Bus, Record
-from gateway.ports.clock import Clock
+from gateway.ports.bus import Record
 from gateway.ports.links import CarrierLink, Inbound
 
 _log = structlog.get_logger()
@@ -24,28 +23,19 @@ _RETRY_S: Final = 0.2
 class InboundPump:
     """Collects what a link hands over and appends it in batches.
 
-    At most `max_pending` items wait here; what exceeds it, or waits longer than `deadline_s`, is acknowledged as not
-    stored, and the carrier sends it again later.
+    At most `max_inbound_pending` items wait here; what exceeds it, or waits longer than `inbound_deadline_s`, is
+    acknowledged as not stored, and the carrier sends it again later.
     """
 
-    def __init__(
-        self,
-        link: CarrierLink,
-        *,
-        bus: Bus,
-        clock: Clock,
-        metrics: CarrierMetrics,
-        linger_s: float = 0.01,
-        deadline_s: float = 10.0,
-        max_pending: int = 20_000,
-    ) -> None:
+    def __init__(self, context: LaneContext, *, link: CarrierLink) -> None:
+        settings = context.settings
         self._link = link
-        self._bus = bus
-        self._clock = clock
-        self._metrics = metrics
-        self._linger_s = linger_s
-        self._deadline_ns = int(deadline_s * 1e9)
-        self._max_pending = max_pending
+        self._bus = context.bus
+        self._clock = context.clock
+        self._metrics = context.metrics
+        self._linger_s = settings.inbound_linger_ms / 1000
+        self._deadline_ns = int(settings.inbound_deadline_s * 1e9)
+        self._max_pending = settings.max_inbound_pending
         self._pending: deque[tuple[int, Inbound]] = deque()
         self._wake = asyncio.Event()
         self._closing = False
@@ -62,7 +52,7 @@ class InboundPump:
             self._link.acknowledge(batch[max(0, room) :], stored=False)
             batch = batch[: max(0, room)]
         now_ns = self._clock.monotonic_ns()
-        self._pending.extend((now_ns, item) for item in batch)
+        self._pending.extend([(now_ns, item) for item in batch])
         if self._pending:
             self._wake.set()
 

@@ -12,14 +12,11 @@ import structlog
 
 from gateway.bus import topics
 from gateway.bus.codec import encode
-from gateway.dispatch.metrics import CarrierMetrics
-from gateway.dispatch.plan import DispatchSettings
+from gateway.dispatch.context import LaneContext
 from gateway.dispatch.position import LanePosition
 from gateway.domain.events import Attempted, Noted
-from gateway.ports.bus import Bus, Commit, Record, Transaction
-from gateway.ports.clock import Clock
-from gateway.ports.dispatch_store import DeferredRow, DeferredStore
-from gateway.ports.store import Transactions
+from gateway.ports.bus import Commit, Record, Transaction
+from gateway.ports.dispatch_store import DeferredRow
 
 _log = structlog.get_logger()
 
@@ -40,11 +37,8 @@ class OutboxOwner(Protocol):
     def choose_claims(self) -> list[tuple[int, list[int]]]:
         """Return (lane index, offsets) to claim with this flush; called once per flush."""
 
-    def claims_durable(self) -> None:
-        """The claims last chosen are committed."""
-
     def flushed(self) -> None:
-        """A flush is through: there may be room again."""
+        """A flush is through: the claims last chosen are committed, and there may be room again."""
 
 
 class Batch:
@@ -61,6 +55,11 @@ class Batch:
         self.response_ms: list[int] = []
 
     @property
+    def weight(self) -> int:
+        """How much a crash now would put in doubt, in segments: those settled, or the events where they are more."""
+        return max(len(self.response_ms), len(self.events))
+
+    @property
     def is_empty(self) -> bool:
         """True when there is nothing to write."""
         return not (self.events or self.records or self.done)
@@ -72,33 +71,21 @@ class Outbox:
     `positions` are those of the carrier's lanes in this shard, by class index.
     """
 
-    def __init__(
-        self,
-        owner: OutboxOwner,
-        *,
-        carrier: str,
-        shard: int,
-        bus: Bus,
-        db: Transactions,
-        deferred: DeferredStore,
-        clock: Clock,
-        settings: DispatchSettings,
-        metrics: CarrierMetrics,
-    ) -> None:
+    def __init__(self, context: LaneContext, *, owner: OutboxOwner) -> None:
         self.batch = Batch()
         self.last_flush_s = 0.0
         self.positions: tuple[LanePosition, ...] = ()
         self._owner = owner
-        self._carrier = carrier
-        self._shard = shard
-        self._group = topics.lane_group(carrier)
-        self._topics = topics.lanes(carrier)
-        self._bus = bus
-        self._db = db
-        self._deferred = deferred
-        self._clock = clock
-        self._settings = settings
-        self._metrics = metrics
+        self._carrier = context.carrier
+        self._shard = context.shard
+        self._group = topics.lane_group(context.carrier)
+        self._topics = topics.lanes(context.carrier)
+        self._bus = context.bus
+        self._db = context.db
+        self._deferred = context.deferred
+        self._clock = context.clock
+        self._settings = context.settings
+        self._metrics = context.metrics
         self._flushing = 0
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
@@ -106,8 +93,8 @@ class Outbox:
 
     @property
     def unflushed(self) -> int:
-        """Events not yet durable, those of a running flush included."""
-        return len(self.batch.events) + self._flushing
+        """Segments whose outcome is not durable yet, those of a running flush included."""
+        return self.batch.weight + self._flushing
 
     def add(self, event: Attempted | Noted, *, lane: int = -1, offset: int = -1) -> None:
         """Put an event into the next flush; with `offset`, that record of the lane is done with it."""
@@ -147,14 +134,15 @@ class Outbox:
 
     async def _flush(self) -> None:
         batch, self.batch = self.batch, Batch()
-        self._flushing = len(batch.events)
+        self._flushing = batch.weight
         started_ns = self._clock.monotonic_ns()
         records = [Record(topics.EVENTS, event.message_id.bytes, encode(event)) for event in batch.events]
         records += batch.records
-        for lane, offset in batch.done:
-            self.positions[lane].done(offset)
+        # Chosen first: until this flush is through, what is done in it counts as in doubt.
         for lane, offsets in self._owner.choose_claims():
             self.positions[lane].claim(offsets)
+        for lane, offset in batch.done:
+            self.positions[lane].done(offset)
         commits = [
             Commit(self._group, topic, self._shard, position.take_changes())
             for topic, position in zip(self._topics, self.positions, strict=True)
@@ -164,7 +152,6 @@ class Outbox:
             await self._store_until_durable(records, commits, batch.deferred)
         self._flushing = 0
         self.last_flush_s = (self._clock.monotonic_ns() - started_ns) / 1e9
-        self._owner.claims_durable()
         self._observe(batch)
         self._owner.flushed()
 

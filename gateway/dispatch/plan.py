@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.domain.cutting import USUAL_SEGMENTATION, SegmentationOptions
 from gateway.ports.links import CarrierLink
 from throttling.gcra import Gcra
 from throttling.governor import Governor
@@ -23,8 +24,8 @@ class CarrierPlan:
     """One carrier as dispatch drives it.
 
     `rate` is in segments per second over all shards, `burst` how many segments may exceed it in any window (None:
-    2 % of one second). `window` is the number of unanswered submits over all binds, for sizing read-ahead only.
-    `reference_bits` and `split` are how long texts are cut for this carrier (`gateway.domain.segmentation`).
+    2 % of one second). `window` is the number of unanswered submits over all binds: it sizes read-ahead and claims.
+    `segmentation` is how texts are cut for this carrier, the same value that intake counts with.
     """
 
     carrier: str
@@ -33,8 +34,7 @@ class CarrierPlan:
     burst: int | None = None
     shards: int = 1
     window: int = 100
-    reference_bits: int = 8
-    split: str = "udh"
+    segmentation: SegmentationOptions = USUAL_SEGMENTATION
 
     def __post_init__(self) -> None:
         if self.shards < 1:
@@ -64,20 +64,25 @@ class CarrierPlan:
 
 @dataclass(frozen=True, slots=True)
 class DispatchSettings:
-    """Tunings of one dispatch process; durations in the unit of the name."""
+    """Tunings of one dispatch process; durations in the unit of the name.
 
-    flush_ms: int = 25
-    max_flush_events: int = 500
+    What a crash may put in doubt is bounded by `max_unflushed_s` of the rate (results not durable yet) in all lanes,
+    and by `claim_ahead_ms`, at most `max_claim_ahead_ms`, of it in those that claim; each beyond the window (P2).
+    """
+
+    flush_ms: int = 40
+    max_flush_events: int = 1000
     flush_timeout_s: float = 10.0
-    max_unflushed_s: float = 1.0
-    min_unflushed_events: int = 512
+    max_unflushed_s: float = 0.25
+    min_unflushed_segments: int = 64
     read_ahead_s: float = 1.0
     min_read_ahead: int = 64
     read_batch: int = 500
-    claim_ahead_ms: int = 100
+    claim_ahead_ms: int = 150
+    max_claim_ahead_ms: int = 250
     failover_after_s: float = 15.0
     otp_failover_after_s: float = 5.0
-    inbound_linger_ms: int = 20
+    inbound_linger_ms: int = 25
     inbound_deadline_s: float = 10.0
     max_inbound_pending: int = 20_000
     lease_ttl_s: float = 10.0

@@ -25,6 +25,11 @@ class LanePosition:
         """True when nothing more may be read before something at the watermark is done."""
         return self._watermark.is_full
 
+    @property
+    def claimed_count(self) -> int:
+        """Records taken in hand whose outcome is not in a transaction yet."""
+        return self._watermark.pending
+
     def was_completed(self, offset: int) -> bool:
         """True for what an earlier owner finished."""
         return self._watermark.is_done(offset)

@@ -7,16 +7,18 @@ import structlog
 
 from gateway.bus import topics
 from gateway.bus.codec import EnvelopeError, decode_as
+from gateway.dispatch.context import LaneContext
 from gateway.dispatch.position import LanePosition
 from gateway.dispatch.work import Lane
 from gateway.domain.message import Message
-from gateway.ports.bus import Bus, Stored
+from gateway.ports.bus import Stored
 
 _log = structlog.get_logger()
 
 _RETRY_S: Final = 0.5
-_BUSY_WAIT_S: Final = 0.05
+_FULL_WAIT_S: Final = 0.05
 _IDLE_WAIT_S: Final = 1.0
+_TURN: Final = 100
 
 
 class ReadSink(Protocol):
@@ -36,30 +38,18 @@ class ReadSink(Protocol):
 
 
 class LaneReader:
-    """Keeps up to `limit` messages of each class in hand; the highest class is read first."""
+    """Keeps up to `limit` messages of each class in hand."""
 
-    def __init__(
-        self,
-        sink: ReadSink,
-        *,
-        carrier: str,
-        shard: int,
-        bus: Bus,
-        lanes: tuple[Lane, ...],
-        limit: int,
-        batch: int,
-    ) -> None:
+    def __init__(self, context: LaneContext, *, sink: ReadSink, lanes: tuple[Lane, ...], limit: int) -> None:
         self._sink = sink
-        self._carrier = carrier
-        self._shard = shard
-        self._bus = bus
+        self._carrier = context.carrier
+        self._shard = context.shard
+        self._bus = context.bus
         self._lanes = lanes
-        self._topics = topics.lanes(carrier)
+        self._topics = topics.lanes(context.carrier)
         self._limit = limit
-        self._batch = batch
+        self._batch = context.settings.read_batch
         self.positions: tuple[LanePosition, ...] = ()
-        self._at_end = [False] * len(lanes)
-        self._look_at_all_at = 0.0
 
     async def open(self) -> None:
         """Find out where the lanes stand; call once before `run`."""
@@ -71,11 +61,26 @@ class LaneReader:
 
     async def run(self) -> None:
         """Read until cancelled; an error is retried for ever."""
+        name = f"lane.{self._carrier}.{self._shard}.read"
+        async with asyncio.TaskGroup() as group:
+            for lane in self._lanes:
+                group.create_task(self._follow(lane), name=f"{name}.{lane.index}")
+
+    async def _follow(self, lane: Lane) -> None:
+        """Keep one lane filled. Each waits for its own news: a batch of one class is no reason to look at the others."""
+        topic, position = self._topics[lane.index], self.positions[lane.index]
         while True:
+            room = self._limit - lane.held
+            if room * 2 < self._limit or position.is_full:
+                # Refill in halves: small reads cost as much as large ones, and what is there lasts for a while.
+                await asyncio.sleep(_FULL_WAIT_S)
+                continue
+            limit = min(room, self._batch)
             try:
-                read, hungry = await self._read_once()
-                if not read:
-                    await self._wait(hungry)
+                records = await self._bus.read(topic, self._shard, offset=position.next_offset, limit=limit)
+                await self._hand_over(lane.index, position, records)
+                if len(records) < limit:
+                    await self._bus.wait([topic], timeout_s=_IDLE_WAIT_S)
             except Exception as error:  # noqa: BLE001 - the records wait for us, whatever the bus does
                 _log.warning(
                     "dispatch.read_failed",
@@ -85,42 +90,14 @@ class LaneReader:
                 )
                 await asyncio.sleep(_RETRY_S)
 
-    async def _wait(self, hungry: list[str]) -> None:
-        # A lane that is full has a second's worth left: look again well before it is empty.
-        wait_s = _IDLE_WAIT_S if len(hungry) == len(self._topics) else _BUSY_WAIT_S
-        if not hungry:
-            await asyncio.sleep(wait_s)
-            return
-        clock = asyncio.get_running_loop().time
-        started = clock()
-        await self._bus.wait(hungry, timeout_s=wait_s)
-        # After a mere timeout lanes read to their end are not asked again, except now and then as the net.
-        if clock() - started < wait_s * 0.9 or clock() >= self._look_at_all_at:
-            self._at_end = [False] * len(self._lanes)
-            self._look_at_all_at = clock() + _IDLE_WAIT_S
-
-    async def _read_once(self) -> tuple[bool, list[str]]:
-        """Return (whether anything was read, topics with room)."""
-        read = False
-        hungry: list[str] = []
-        for lane, topic, position in zip(self._lanes, self._topics, self.positions, strict=True):
-            room = self._limit - lane.held
-            if room * 2 < self._limit or position.is_full:
-                continue  # refill in halves: small reads cost as much as large ones
-            hungry.append(topic)
-            if self._at_end[lane.index]:
-                continue
-            limit = min(room, self._batch)
-            records = await self._bus.read(topic, self._shard, offset=position.next_offset, limit=limit)
-            self._at_end[lane.index] = len(records) < limit
-            if records:
-                read = True
-                self._hand_over(lane.index, position, records)
-        return read, hungry
-
-    def _hand_over(self, lane: int, position: LanePosition, records: list[Stored]) -> None:
+    async def _hand_over(self, lane: int, position: LanePosition, records: list[Stored]) -> None:
         sink = self._sink
-        for record in records:
+        if not records:
+            return
+        for number, record in enumerate(records, 1):
+            if not number % _TURN:
+                sink.on_batch()
+                await asyncio.sleep(0)  # the pump's permits do not wait for a long batch to be read
             offset = record.offset
             position.read_to(offset)
             if position.was_completed(offset):

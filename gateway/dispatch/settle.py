@@ -1,28 +1,28 @@
 """Where the outcomes of one lane worker's submits arrive: collected per message, concluded when it is complete.
 
-Synchronous throughout; called by the link through `Work.settle`.
+Synchronous throughout; the link calls `settled` through the segment it got.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from random import Random
 from typing import Final
 from uuid import UUID
 
 from gateway.dispatch.conclude import all_submitted, conclude, expired, remaining
-from gateway.dispatch.metrics import CarrierMetrics
+from gateway.dispatch.context import LaneContext
 from gateway.dispatch.outbox import Outbox
-from gateway.dispatch.throttle_pause import ThrottlePause
 from gateway.dispatch.work import Lane, Work
 from gateway.domain.events import Attempted, Noted, SegmentResult
 from gateway.domain.lifecycle import State
 from gateway.domain.message import OutboundSegment
 from gateway.domain.outcomes import Refusal, Refused, SubmitOutcome, Submitted, Throttled, Unsent
-from gateway.ports.clock import Clock
 from gateway.ports.links import CarrierLink
 
 _THROTTLE_NOTE_MS: Final = 1000
 _MAX_ANSWERED: Final = 10_000
+FIRST_REST_MS: Final = 100
+MAX_REST_MS: Final = 2_000
 
 
 class Settler:
@@ -33,25 +33,23 @@ class Settler:
 
     def __init__(
         self,
+        context: LaneContext,
         *,
         link: CarrierLink,
         lanes: tuple[Lane, ...],
         outbox: Outbox,
-        clock: Clock,
-        metrics: CarrierMetrics,
-        random: Random,
         wake: Callable[[], None],
         is_up: Callable[[], bool],
     ) -> None:
-        self.pause = ThrottlePause()
-        self._link = link
+        self._normalise_id = link.normalise_id
         self._lanes = lanes
         self._outbox = outbox
-        self._clock = clock
-        self._metrics = metrics
-        self._random = random
+        self._clock = context.clock
+        self._metrics = context.metrics
+        self._random = context.random
         self._wake = wake
         self._is_up = is_up
+        self._taken_ns = 0  # when the last segment was written that the carrier took
         self._answered: OrderedDict[tuple[UUID, int], None] = OrderedDict()
 
     def settled(self, work: Work, segment: OutboundSegment, outcome: SubmitOutcome) -> None:
@@ -59,11 +57,10 @@ class Settler:
         work.outstanding -= 1
         if type(outcome) is Submitted:
             work.submitted.append(self._result(segment, outcome))
-            if self.pause.is_active:
-                self.pause.submitted(segment.submitted_at_ns)
+            self._taken_ns = segment.submitted_at_ns
         else:
             self._not_submitted(work, segment, outcome)
-        if work.is_over:
+        if not work.outstanding and (work.stopped or not work.todo):
             self.conclude(work)
 
     def conclude(self, work: Work) -> None:
@@ -126,7 +123,7 @@ class Settler:
 
     def _result(self, segment: OutboundSegment, outcome: Submitted) -> SegmentResult:
         raw_id = outcome.carrier_message_id
-        carrier_message_id = self._link.normalise_id(raw_id) if raw_id else None
+        carrier_message_id = self._normalise_id(raw_id) if raw_id else None
         self._outbox.batch.response_ms.append(outcome.response_ms)
         return SegmentResult(
             segment.segment_index,
@@ -145,10 +142,13 @@ class Settler:
         self._metrics.count_outcome(outcome)
         lane = self._lanes[work.lane]
         if isinstance(outcome, Throttled | Unsent):
-            if isinstance(outcome, Throttled):
-                self._throttled(work, outcome)
+            rest_ms = self._throttled(work, segment, outcome) if isinstance(outcome, Throttled) else 0
             work.give_back(segment.segment_index)
-            if not work.stopped:
+            if work.stopped:
+                return
+            if rest_ms:
+                self._rest(lane, work, rest_ms)
+            else:
                 lane.give_back(work)
                 self._wake()
             return
@@ -159,8 +159,12 @@ class Settler:
             work.stopped = True
             lane.remove(work)
 
-    def _throttled(self, work: Work, outcome: Throttled) -> None:
-        self.pause.throttled(self._clock.monotonic_ns(), retry_after_ms=outcome.retry_after_ms or 0)
+    def _throttled(self, work: Work, segment: OutboundSegment, outcome: Throttled) -> int:
+        """Note a throttle answer; return for how many milliseconds the message should rest, 0 for not at all.
+
+        The link slows its bind down, so the message may be offered again at once (sms-domain G). Where the carrier
+        took what was written with its last try or after it, though, it is this number that it means.
+        """
         now_ms = self._clock.now_ms()
         if now_ms - work.noted_throttle_ms >= _THROTTLE_NOTE_MS:
             work.noted_throttle_ms = now_ms
@@ -168,3 +172,16 @@ class Settler:
             self._outbox.add(
                 Noted(message.id, now_ms, "throttled", carrier=message.carrier, reason=outcome.status)
             )
+        if 0 < work.throttled_ns <= self._taken_ns:
+            work.rest_ms = min(MAX_REST_MS, work.rest_ms * 2) or FIRST_REST_MS
+        work.throttled_ns = segment.submitted_at_ns
+        return max(work.rest_ms, min(MAX_REST_MS, outcome.retry_after_ms or 0))
+
+    def _rest(self, lane: Lane, work: Work, rest_ms: int) -> None:
+        """Offer others meanwhile. The timer finds nothing when the message left the lane before."""
+        lane.rest(work)
+        asyncio.get_running_loop().call_later(rest_ms / 1000, self._rested, lane, work)
+
+    def _rested(self, lane: Lane, work: Work) -> None:
+        if lane.wake(work):
+            self._wake()

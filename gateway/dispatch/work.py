@@ -3,16 +3,13 @@
 Owned by one lane worker, touched only from its event loop.
 """
 
-from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
 from gateway.domain.events import SegmentResult
-from gateway.domain.message import Message, OutboundSegment
-from gateway.domain.outcomes import Ambiguous, Refused, SubmitOutcome
+from gateway.domain.message import Message
+from gateway.domain.outcomes import Ambiguous, Refused
 from gateway.domain.segmentation import SegmentPayload
 from gateway.policy.fairness import AccountRoundRobin
-
-OnSettled = Callable[["Work", OutboundSegment, SubmitOutcome], None]
 
 
 class Work:
@@ -20,11 +17,10 @@ class Work:
 
     `todo` holds the indices (from 1) of segments not yet handed to the link, `outstanding` counts those without an
     outcome, `submitted` and `refused` keep what came back. `order` is when the message was first picked, so that
-    what comes back to the lane head keeps its order.
+    what comes back to the lane head keeps its order. `reference` is the concatenation reference it goes under.
     """
 
     __slots__ = (
-        "_on_settled",
         "data_coding",
         "lane",
         "message",
@@ -32,14 +28,17 @@ class Work:
         "offset",
         "order",
         "outstanding",
+        "reference",
         "refused",
+        "rest_ms",
         "segments",
         "stopped",
         "submitted",
+        "throttled_ns",
         "todo",
     )
 
-    def __init__(self, message: Message, *, lane: int, offset: int, on_settled: OnSettled) -> None:
+    def __init__(self, message: Message, *, lane: int, offset: int) -> None:
         self.message = message
         self.lane = lane
         self.offset = offset
@@ -51,12 +50,10 @@ class Work:
         self.submitted: list[SegmentResult] = []
         self.refused: list[tuple[int, Refused | Ambiguous]] = []
         self.stopped = False
+        self.reference = message.reference
         self.noted_throttle_ms = 0
-        self._on_settled = on_settled
-
-    def settle(self, segment: OutboundSegment, outcome: SubmitOutcome) -> None:
-        """Take the outcome of one segment; the link calls this exactly once per submit."""
-        self._on_settled(self, segment, outcome)
+        self.throttled_ns = 0
+        self.rest_ms = 0
 
     @property
     def is_over(self) -> bool:
@@ -75,27 +72,41 @@ class Work:
 
 
 class Lane:
-    """One class's messages of a carrier: waiting by account, claimed, given back, and the one being cut out.
+    """One class's messages of a carrier: waiting by account, claimed, given back, resting, and the one being cut out.
 
-    In a lane that `claims`, messages wait until a commit has claimed them (P2); `ready` counts the messages that
-    the pump may take now, `held` all that are in this lane.
+    In a lane that `claims`, messages wait until a commit has claimed them (P2). `ready` counts the messages that the
+    pump may take now, `held` all that are in this lane, `ahead` the segments of those claimed and not yet taken.
     """
 
-    __slots__ = ("_claimed", "_current", "_returned", "_waiting", "claims", "held", "index", "ready")
+    __slots__ = (
+        "_claimed",
+        "_current",
+        "_resting",
+        "_returned",
+        "_waiting",
+        "ahead",
+        "claims",
+        "held",
+        "index",
+        "ready",
+    )
 
     def __init__(self, index: int, *, claims: bool) -> None:
         self.index = index
         self.claims = claims
         self.ready = 0
         self.held = 0
+        self.ahead = 0
         self._current: Work | None = None
         self._returned: list[tuple[int, int, Work]] = []
+        self._resting: set[Work] = set()
         self._claimed: list[Work] = []  # in reverse: the next is the last
         self._waiting: AccountRoundRobin[Work] = AccountRoundRobin()
 
     def push(self, work: Work) -> None:
         """Add a message that was read."""
-        self._waiting.push(work.message.account_id, work, max(1, work.message.segment_count))
+        message = work.message
+        self._waiting.push(message.account_id, work, message.segment_count or 1)
         self.held += 1
         if not self.claims:
             self.ready += 1
@@ -105,28 +116,34 @@ class Lane:
         self._claimed[:0] = reversed(works)
         self.held += len(works)
         self.ready += len(works)
+        self.ahead += sum([work.message.segment_count or 1 for work in works])
 
-    def pop_waiting(self, limit: int) -> list[Work]:
-        """Take up to `limit` messages out of the waiting ones, by turns of their accounts."""
+    def pop_waiting(self, segments: int) -> list[Work]:
+        """Take waiting messages by turns of their accounts until they come to that many segments."""
         waiting = self._waiting
-        count = min(limit, len(waiting))
-        works = [waiting.pop() for _ in range(count)]
-        self.held -= count
+        works: list[Work] = []
+        while segments > 0 and len(waiting):
+            work = waiting.pop()
+            works.append(work)
+            segments -= work.message.segment_count or 1
+        self.held -= len(works)
         if not self.claims:
-            self.ready -= count
+            self.ready -= len(works)
         return works
 
     def empty(self) -> tuple[list[Work], list[Work], list[Work]]:
-        """Take everything out: (given back or being cut out, claimed, waiting), each in order; see `refill`."""
+        """Take everything out: (begun, claimed, waiting), each in order; see `refill`."""
         returned = [work for _, _, work in sorted(self._returned)]
         if self._current is not None:
             returned.append(self._current)
             self._current = None
+        returned += sorted(self._resting, key=_by_order)
         claimed = self._claimed[::-1]
         waiting = [self._waiting.pop() for _ in range(len(self._waiting))]
         self._returned.clear()
+        self._resting.clear()
         self._claimed.clear()
-        self.held = self.ready = 0
+        self.held = self.ready = self.ahead = 0
         return returned, claimed, waiting
 
     def refill(self, returned: list[Work], claimed: list[Work], waiting: list[Work]) -> None:
@@ -151,7 +168,11 @@ class Lane:
             return work
         if self._returned:
             return heappop(self._returned)[2]
-        return self._claimed.pop() if self.claims else self._waiting.pop()
+        if not self.claims:
+            return self._waiting.pop()
+        work = self._claimed.pop()
+        self.ahead -= work.message.segment_count or 1
+        return work
 
     def keep_current(self, work: Work) -> None:
         """Put a message with segments left back as the very next one."""
@@ -160,15 +181,44 @@ class Lane:
         self.held += 1
 
     def give_back(self, work: Work) -> None:
-        """Put a message back to the lane head, behind older ones that came back."""
-        if work is self._current or any(work is other for _, _, other in self._returned):
+        """Put a message back to the lane head, behind older ones that came back; one that rests goes on resting."""
+        if (
+            work is self._current
+            or work in self._resting
+            or any(work is other for _, _, other in self._returned)
+        ):
             return
         heappush(self._returned, (work.order, work.offset, work))
         self.ready += 1
         self.held += 1
 
+    def rest(self, work: Work) -> None:
+        """Keep a message out of the pump's reach until `wake`."""
+        if work not in self._resting:
+            self.remove(work)
+            self._resting.add(work)
+            self.held += 1
+
+    def wake(self, work: Work) -> bool:
+        """End a rest: back to the lane head. False when the message no longer rests here."""
+        if work not in self._resting:
+            return False
+        self._resting.discard(work)
+        self.held -= 1
+        self.give_back(work)
+        return True
+
+    @property
+    def resting_count(self) -> int:
+        """Messages that rest."""
+        return len(self._resting)
+
     def remove(self, work: Work) -> None:
         """Take a message out that will not be submitted further; nothing happens when it is not here."""
+        if work in self._resting:
+            self._resting.discard(work)
+            self.held -= 1
+            return
         if work is self._current:
             self._current = None
         else:
@@ -179,3 +229,7 @@ class Lane:
             heapify(kept)
         self.ready -= 1
         self.held -= 1
+
+
+def _by_order(work: Work) -> tuple[int, int]:
+    return work.order, work.offset

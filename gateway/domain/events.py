@@ -80,6 +80,8 @@ class Receipted:
     """A receipt found its segment. `message_state` is the message's state once all its segments are weighed.
 
     `effect` is applied, duplicate, late (an intermediate after a final) or conflict (another final before it).
+    `error` is what the carrier says of it, where it was not delivered. `receipt` is left out where the submission
+    keeps it: the first final one.
     """
 
     message_id: UUID
@@ -89,8 +91,9 @@ class Receipted:
     segment_state: State
     message_state: State
     effect: str
-    receipt: Receipt
+    error: str = ""
     partial: bool = False
+    receipt: Receipt | None = None
 
 
 Event = Accepted | Attempted | Noted | Receipted

@@ -6,6 +6,7 @@ Made by carrier adapters, carried on the topics `receipts` and `mo`, read by `dl
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.domain.alphabets import TextAlphabet
 from gateway.domain.lifecycle import State
 
 
@@ -71,7 +72,11 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class MobileOriginated:
-    """One deliver_sm that is no receipt, kept with its octets so that nothing is lost before it is understood."""
+    """One deliver_sm that is no receipt, kept with its octets so that nothing is lost before it is understood.
+
+    `alphabet` is what the octets behind a header are to be read as on this carrier (sms-domain A13), by
+    `gateway.domain.alphabets`.
+    """
 
     carrier: str
     bind: str
@@ -83,3 +88,4 @@ class MobileOriginated:
     received_at: int
     service_type: str = ""
     tlvs_hex: tuple[tuple[int, str], ...] = ()
+    alphabet: TextAlphabet = TextAlphabet.GSM7

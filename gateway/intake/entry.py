@@ -13,7 +13,6 @@ from uuid import UUID
 
 from gateway.domain.ids import format_id
 from gateway.domain.message import Message
-from gateway.domain.segmentation import count_segments
 from gateway.intake.answers import ItemResult, item_results, render_accepted, render_batch, render_validated
 from gateway.intake.backlog import Backlog
 from gateway.intake.journal import (
@@ -190,8 +189,7 @@ class Intake:
         prepared = self._preparer.prepare(draft, self._circumstances(request))
         if isinstance(prepared, tuple):
             return _refusal_of_faults(prepared)
-        _, units, _ = count_segments(prepared.text, encoding=prepared.encoding)
-        return Answer(_VALIDATED, render_validated(prepared, units=units))
+        return Answer(_VALIDATED, render_validated(prepared, units=self._preparer.units_of(prepared)))
 
     def _circumstances(self, request: Request) -> Circumstances:
         principal = request.principal

@@ -165,6 +165,8 @@ class Journal:
         self._on_flushed = on_flushed
         self._waiting: deque[Submission] = deque()
         self._waiting_messages = 0
+        self._refused = 0
+        self._report_due = 0.0
         self._wake = asyncio.Event()
         self._closed = False
 
@@ -270,16 +272,40 @@ class Journal:
         """Keep the group in one transaction and settle it; return "" or why nothing was kept."""
         try:
             async with asyncio.timeout(self._limits.flush_deadline_s):
-                async with self._transactions.transaction() as tx:
-                    outcomes = await self._write(tx, group)
+                if _is_plain(group):
+                    outcomes = await self._append(group)
+                else:
+                    async with self._transactions.transaction() as tx:
+                        outcomes = await self._write(tx, group)
         except Exception as error:  # noqa: BLE001 - whatever the store raises, nothing was promised
-            _log.warning("journal.flush_failed", error=type(error).__name__, submissions=len(group))
+            self._report(error, len(group))
             if isinstance(error, StoreDataError):
                 return "data"
             return "timeout" if isinstance(error, TimeoutError) else "unavailable"
         for submission, outcome in zip(group, outcomes, strict=True):
             submission.settle(outcome)
         return ""
+
+    def _report(self, error: Exception, submissions: int) -> None:
+        """Log a failed flush, at most one line a second: a full disk fails every one of them."""
+        self._refused += submissions
+        now = monotonic()
+        if now < self._report_due:
+            return
+        # The text of a data error may quote what was refused, so only the others are shown.
+        reason = "" if isinstance(error, StoreDataError) else str(error)[:200]
+        _log.warning(
+            "journal.flush_failed", error=type(error).__name__, reason=reason, submissions=self._refused
+        )
+        self._refused, self._report_due = 0, now + 1.0
+
+    async def _append(self, group: Sequence[Submission]) -> list[JournalOutcome]:
+        """Keep what needs nothing but the bus: one statement, one round trip, its own transaction."""
+        records: list[Record] = []
+        for submission in group:
+            _collect(submission.entries, {}, records, [])
+        await self._bus.append(records)
+        return [Kept(submission.status, submission.body) for submission in group]
 
     async def _write(self, tx: Transaction, group: Sequence[Submission]) -> list[JournalOutcome]:
         now_ms = self._clock.now_ms()
@@ -330,6 +356,16 @@ class Journal:
         if not claims:
             return {}
         return await self._idempotency.claim_client_refs(tx, claims, now_ms=now_ms)
+
+
+def _is_plain(group: Sequence[Submission]) -> bool:
+    """True when no submission has a key, a reference or a message that waits for its time."""
+    return not any(
+        submission.keyed is not None
+        or submission.claims
+        or any(entry.deferred for entry in submission.entries)
+        for submission in group
+    )
 
 
 def repeat_outcome(request: KeyedRequest, answer: KeptAnswer) -> JournalOutcome:

@@ -4,16 +4,17 @@ Called by `gateway.intake.entry` for every message of a request. It reads no clo
 gives exactly the numbers that sending would.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
 
 from gateway.domain.addresses import parse_sender
+from gateway.domain.cutting import USUAL_SEGMENTATION, SegmentationOptions
 from gateway.domain.errors import AddressError, SegmentationError, quoted
 from gateway.domain.message import Channel, Message, MessageClass
-from gateway.domain.segmentation import MAX_SEGMENTS, MeasuredText, measure_text
+from gateway.domain.segmentation import MAX_SEGMENTS, MeasuredText
 from gateway.intake.numbers import parse_recipient
 from gateway.intake.requests import Fault, MessageDraft
 from gateway.policy.routing import NoRoute, Plan, RouteQuery, RouteTable, UnknownCarrier
@@ -55,15 +56,23 @@ class Circumstances:
 class Preparer:
     """Turns drafts into messages. `new_id` gives a UUIDv7 of a time in milliseconds.
 
-    Messages of test keys go to `test_carrier` whatever the rules say, and nowhere when there is none.
+    Messages of test keys go to `test_carrier` whatever the rules say, and nowhere when there is none. Segments are
+    counted by the options of the carrier that a message is routed to, which dispatch cuts with (sms-domain B27);
+    a carrier that `segmentation` does not name has the usual ones.
     """
 
     def __init__(
-        self, routes: RouteTable, *, new_id: Callable[[int], UUID], test_carrier: str | None = None
+        self,
+        routes: RouteTable,
+        *,
+        new_id: Callable[[int], UUID],
+        test_carrier: str | None = None,
+        segmentation: Mapping[str, SegmentationOptions] | None = None,
     ) -> None:
         self.routes = routes
         self._new_id = new_id
         self._test_carrier = test_carrier
+        self._segmentation = dict(segmentation or {})
 
     def prepare(self, draft: MessageDraft, common: Circumstances) -> Message | tuple[Fault, ...]:
         """Return the message, or one fault per offending field with pointers relative to the message."""
@@ -80,9 +89,14 @@ class Preparer:
             _check_storable(draft, faults)
         recipient = _recipient(draft.to, account, faults)
         sender = _sender(draft.sender, faults)
-        measured = _measure(draft, account, faults)
+        unroutable: list[Fault] = []
+        plan = self._plan(draft, common, message_class, recipient, sender, unroutable) if recipient else None
+        options = (
+            USUAL_SEGMENTATION if plan is None else self._segmentation.get(plan.carrier, USUAL_SEGMENTATION)
+        )
+        measured = _measure(draft, account, options, faults)
         send_at, valid_until = _times(draft, message_class, common.now_ms, faults)
-        plan = self._plan(draft, common, message_class, recipient, sender, faults) if recipient else None
+        faults += unroutable
         if faults or recipient is None or sender is None or measured is None or plan is None:
             return tuple(faults)
         return Message(
@@ -105,6 +119,11 @@ class Preparer:
             metadata=draft.metadata,
             route_reason=plan.reason,
         )
+
+    def units_of(self, message: Message) -> int:
+        """Return the length of a prepared message in septets, UTF-16 units or octets, as it was counted."""
+        options = self._segmentation.get(message.carrier, USUAL_SEGMENTATION)
+        return options.measure(message.text, encoding=message.encoding).units
 
     def _plan(
         self,
@@ -170,7 +189,9 @@ def _sender(text: str | None, faults: list[Fault]) -> str | None:
         return None
 
 
-def _measure(draft: MessageDraft, account: Account, faults: list[Fault]) -> MeasuredText | None:
+def _measure(
+    draft: MessageDraft, account: Account, options: SegmentationOptions, faults: list[Fault]
+) -> MeasuredText | None:
     content = draft.content
     if content is None:
         faults.append(Fault("missing_field", "content is missing", "/content"))
@@ -197,7 +218,7 @@ def _measure(draft: MessageDraft, account: Account, faults: list[Fault]) -> Meas
         return None
     transliterate = account.transliterate if draft.transliterate is None else draft.transliterate
     try:
-        return measure_text(
+        return options.measure(
             text,
             encoding=draft.encoding or "auto",
             transliterate=transliterate,

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from prometheus_client import CollectorRegistry
 
 from gateway.bus.codec import EnvelopeError, decode, encode
-from gateway.bus.reader import BatchReader, Taken
+from gateway.bus.reader import LINGER_S, BatchReader, Taken
 from gateway.bus.reader_metrics import ReaderMetrics
 from gateway.bus.topics import EVENTS, RECEIPTS, RECORDER_GROUP
 from gateway.domain.events import Accepted, Attempted, Noted, Receipted
@@ -74,7 +74,7 @@ class Recorder:
         reader_metrics: ReaderMetrics,
         partitions: Sequence[int] | None = None,
         batch_limit: int = 1000,
-        linger_s: float = 0.03,
+        linger_s: float = LINGER_S,
     ) -> None:
         self._bus = bus
         self._db = db

@@ -10,11 +10,11 @@ from uuid import UUID
 import msgspec
 
 from gateway.domain.events import Accepted, Attempted, Event, Noted, Receipted, SegmentResult
-from gateway.domain.lifecycle import State, move
+from gateway.domain.lifecycle import FINALS, State, move
 from gateway.domain.message import Message
 from gateway.ports.record_store import EventRow, MessagePatch, MessageRow, SubmissionRow
 
-RANKS: Final = {state: 3 for state in State if state.is_final} | {
+RANKS: Final = dict.fromkeys(FINALS, 3) | {
     State.SCHEDULED: 0,
     State.QUEUED: 1,
     State.SUBMITTED: 2,
@@ -33,9 +33,10 @@ _json = msgspec.json.Encoder(order=None).encode
 class _Change:
     """What the batch knows of one message so far."""
 
-    __slots__ = ("attempt", "carrier", "error", "final_at", "partial", "state", "submitted_at")
+    __slots__ = ("attempt", "carrier", "error", "final_at", "message_id", "partial", "state", "submitted_at")
 
-    def __init__(self, state: State, carrier: str | None) -> None:
+    def __init__(self, message_id: UUID, state: State, carrier: str | None) -> None:
+        self.message_id = message_id
         self.state = state
         self.carrier = carrier
         self.partial = False
@@ -48,14 +49,14 @@ class _Change:
         if self.state is to:
             return
         self.state, is_changed = move(self.state, to)
-        if is_changed and to.is_final:
+        if is_changed and to in FINALS:
             self.final_at = at
             self.partial = partial
             self.error = "" if to is State.DELIVERED else clean(error)[:_MAX_ERROR]
 
     def tail(self) -> tuple[Any, ...]:
         return (
-            self.state.value,
+            self.state,
             RANKS[self.state],
             self.partial,
             self.carrier,
@@ -70,9 +71,10 @@ class Fold:
     """The rows of one batch."""
 
     def __init__(self) -> None:
-        self._new: dict[UUID, tuple[Any, ...]] = {}
-        self._changes: dict[UUID, _Change] = {}
-        self._submissions: dict[tuple[UUID, int, int], SubmissionRow] = {}
+        # By the number of the id: a UUID hashes in Python.
+        self._new: dict[int, tuple[Any, ...]] = {}
+        self._changes: dict[int, _Change] = {}
+        self._submissions: dict[tuple[int, int, int], SubmissionRow] = {}
         self.events: list[EventRow] = []
         self.to_weigh: dict[UUID, tuple[int, int, str]] = {}
         """Messages whose state needs all their submissions: segment count, time, reason."""
@@ -92,28 +94,26 @@ class Fold:
     @property
     def messages(self) -> list[MessageRow]:
         """Rows of messages that were accepted in this batch."""
-        return [
-            MessageRow(*head, *self._changes[message_id].tail()) for message_id, head in self._new.items()
-        ]
+        return [MessageRow._make(head + self._changes[number].tail()) for number, head in self._new.items()]
 
     @property
     def patches(self) -> list[MessagePatch]:
         """What the batch changes in messages that were accepted before."""
         new = self._new
         return [
-            MessagePatch(message_id, *change.tail())
-            for message_id, change in self._changes.items()
-            if message_id not in new
+            MessagePatch._make((change.message_id, *change.tail()))
+            for number, change in self._changes.items()
+            if number not in new
         ]
 
     def carefully(self) -> tuple[list[MessageRow], list[MessagePatch]]:
         """Return new messages as they were accepted, and every change apart: for messages that may be stored already."""
         rows = [
-            MessageRow(*head, *_Change(State(head[_FIRST_STATE]), head[_FIRST_CARRIER]).tail())
+            MessageRow._make(head + _Change(head[0], head[_FIRST_STATE], head[_FIRST_CARRIER]).tail())
             for head in self._new.values()
         ]
         return rows, [
-            MessagePatch(message_id, *change.tail()) for message_id, change in self._changes.items()
+            MessagePatch._make((change.message_id, *change.tail())) for change in self._changes.values()
         ]
 
     @property
@@ -122,50 +122,51 @@ class Fold:
         return list(self._submissions.values())
 
     def _change(self, message_id: UUID) -> _Change:
-        change = self._changes.get(message_id)
+        change = self._changes.get(message_id.int)
         if change is None:
             # Scheduled has the lowest rank: it moves nothing that is stored.
-            change = self._changes[message_id] = _Change(State.SCHEDULED, None)
+            change = self._changes[message_id.int] = _Change(message_id, State.SCHEDULED, None)
         return change
 
     def _accepted(self, event: Accepted) -> None:
         message = event.message
-        if message.id in self._new:
+        number = message.id.int
+        if number in self._new:
             return
-        self._new[message.id] = _head(message, event.state)
-        change = self._changes.get(message.id)
-        if change is None:
-            self._changes[message.id] = _Change(event.state, message.carrier)
+        self._new[number] = _head(message, event.state)
+        if number not in self._changes:
+            self._changes[number] = _Change(message.id, event.state, message.carrier)
 
     def _attempted(self, event: Attempted, log_offset: int) -> None:
         change = self._change(event.message_id)
         if event.attempt >= change.attempt:
             change.attempt = event.attempt
             change.carrier = event.next_carrier or event.carrier
-        is_noteworthy = bool(event.retries or event.retry_at or event.next_carrier or event.state.is_final)
+        state, error = event.state, ""
+        is_final = state in FINALS
+        is_noteworthy = bool(event.retries or event.retry_at or event.next_carrier or is_final)
         final_count = 0
         for result in event.segments:
             self._submission(event, result)
-            if result.state.is_final:
+            if result.state in FINALS:
                 final_count += 1
             elif result.outcome == AMBIGUOUS:
                 is_noteworthy = True
             elif change.submitted_at is None or result.at < change.submitted_at:
                 change.submitted_at = result.at
-        state, error = event.state, ""
-        if state.is_final:
-            error = event.reason or next((one.status for one in event.segments if one.state.is_final), "")
-        if event.segment_count > 1 and (final_count or state.is_final) and final_count < event.segment_count:
+        if is_final:
+            error = event.reason or next((one.status for one in event.segments if one.state in FINALS), "")
+        if event.segment_count > 1 and (final_count or is_final) and final_count < event.segment_count:
             # Segments of other attempts have a say too, and their receipts may all be here already.
             self.to_weigh[event.message_id] = (event.segment_count, event.at, error or event.reason)
-            if state.is_final:
+            if is_final:
                 state = State.SUBMITTED if final_count < len(event.segments) else State.QUEUED
         change.move(state, event.at, error=error)
         if is_noteworthy:
             self._row(event.message_id, log_offset, event.at, "attempted", _attempted_detail(event))
 
     def _submission(self, event: Attempted, result: SegmentResult) -> None:
-        key = (event.message_id, result.segment_index, event.attempt)
+        key = (event.message_id.int, result.segment_index, event.attempt)
         known = self._submissions.get(key)
         # A late answer brings the id of a submit that was written off as ambiguous before.
         if known is not None and (known.carrier_message_id is not None or not result.carrier_message_id):
@@ -183,23 +184,22 @@ class Fold:
             result.sequence_number,
             result.outcome,
             clean(result.status),
-            result.state.value,
+            result.state,
             result.at,
             result.response_ms,
         )
 
     def _receipted(self, event: Receipted, log_offset: int) -> None:
         change = self._change(event.message_id)
-        receipt = event.receipt
-        change.move(event.message_state, event.at, error=_receipt_error(event), partial=event.partial)
-        if event.effect == "applied" and event.segment_state.is_final:
+        change.move(event.message_state, event.at, error=event.error, partial=event.partial)
+        if event.receipt is None:
             return  # dlr wrote it on the submission, where it stays
         detail = {
             "segment": event.segment_index,
             "attempt": event.attempt,
             "state": event.segment_state.value,
             "effect": event.effect,
-            "receipt": receipt,
+            "receipt": event.receipt,
         }
         self._row(event.message_id, log_offset, event.at, "dlr", detail)
 
@@ -241,9 +241,9 @@ def _head(message: Message, state: State) -> tuple[Any, ...]:
     return (
         message.id,
         message.account_id,
-        message.message_class.value,
-        message.channel.value,
-        message.source.value,
+        message.message_class,
+        message.channel,
+        message.source,
         message.recipient,
         clean(message.sender),
         clean(message.text),
@@ -256,7 +256,7 @@ def _head(message: Message, state: State) -> tuple[Any, ...]:
         message.accepted_at,
         message.valid_until,
         message.send_at,
-        state.value,
+        state,
         message.carrier,
         message.route_reason,
     )
@@ -287,8 +287,3 @@ def _attempted_detail(event: Attempted) -> dict[str, Any]:
             for one in tried
         ]
     return detail
-
-
-def _receipt_error(event: Receipted) -> str:
-    receipt = event.receipt
-    return f"{receipt.message_state.value} err:{receipt.err}" if receipt.err else receipt.message_state.value

@@ -4,6 +4,8 @@ aiohttp rather than the API's stack: it starts in milliseconds and shares no mid
 """
 
 import asyncio
+import errno
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +22,13 @@ Readiness = Callable[[], dict[str, str]]
 
 class PortTakenError(OSError):
     """The address is in use; the text names it."""
+
+
+def why_not(host: str, port: int, error: OSError) -> str:
+    """Return why an address cannot be listened on, for people."""
+    if error.errno == errno.EADDRINUSE:
+        return f"{host}:{port} is in use by another program; is a gateway running already?"
+    return f"cannot listen on {host}:{port}: {os.strerror(error.errno) if error.errno else error}"
 
 
 class AdminServer:
@@ -61,7 +70,7 @@ class AdminServer:
             await web.TCPSite(self._runner, self._host, self._wanted_port).start()
         except OSError as error:
             await self._runner.cleanup()
-            raise PortTakenError(f"admin port {self._host}:{self._wanted_port}: {error.strerror}") from None
+            raise PortTakenError(f"admin.port: {why_not(self._host, self._wanted_port, error)}") from None
         self.port = self._runner.addresses[0][1]
         self._lag_task = asyncio.create_task(self._measure_lag(), name="admin.loop_lag")
         return self.port

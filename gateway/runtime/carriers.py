@@ -4,15 +4,25 @@ Used by `gateway.runtime.wiring` alone.
 """
 
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from adapters.smpp.link import SmppLink
 from adapters.smpp.profile import AddressType, BindMode, CarrierProfile
-from adapters.smpp.transport import TlsSettings
+from adapters.smpp.transport import TlsSettings as TlsFiles
 from gateway.dispatch.plan import CarrierPlan
+from gateway.domain.cutting import SegmentationOptions
 from gateway.policy.routing import RouteRule, RouteTable
 from gateway.ports.clock import SystemClock
 from gateway.ports.links import CarrierLink
-from gateway.settings import CarrierSettings, Settings
+from gateway.settings import (
+    AddressingSettings,
+    CarrierSettings,
+    Settings,
+    SettingsError,
+    TimingSettings,
+    place_of,
+    status_code,
+)
 from throttling.rates import Rate
 
 
@@ -40,6 +50,19 @@ def test_carrier(settings: Settings) -> str | None:
     return next((name for name, carrier in settings.carriers.items() if carrier.port == port), None)
 
 
+def segmentation_options(carrier: CarrierSettings) -> SegmentationOptions:
+    """Return how texts are counted and cut for a carrier: one value for intake and dispatch (sms-domain B27)."""
+    dialect = carrier.profile
+    return SegmentationOptions(
+        split=dialect.split,
+        reference_bits=dialect.reference_bits,
+        packed=dialect.packed_septets,
+        national_single_shift=dialect.national_single_shift,
+        national_locking_shift=dialect.national_locking_shift,
+        default_alphabet=dialect.default_alphabet,
+    )
+
+
 def carrier_plan(name: str, carrier: CarrierSettings, clock: SystemClock) -> CarrierPlan:
     """Return how dispatch drives one carrier."""
     profile = carrier_profile(name, carrier)
@@ -54,12 +77,13 @@ def carrier_plan(name: str, carrier: CarrierSettings, clock: SystemClock) -> Car
         burst=carrier.burst,
         link_factory=make_link,
         window=carrier.window * carrier.binds,
+        segmentation=segmentation_options(carrier),
     )
 
 
 def carrier_profile(name: str, carrier: CarrierSettings) -> CarrierProfile:
-    """Return the carrier's dialect and access as the SMPP adapter wants them."""
-    dialect, tls = carrier.profile, carrier.tls
+    """Return the carrier's dialect and access as the SMPP adapter wants them; raises SettingsError or ValueError."""
+    dialect = carrier.profile
     return CarrierProfile(
         carrier=name,
         host=carrier.host,
@@ -70,26 +94,99 @@ def carrier_profile(name: str, carrier: CarrierSettings) -> CarrierProfile:
         interface_version=dialect.interface_version,
         bind_mode=BindMode.TRX if carrier.bind_type == "transceiver" else BindMode.TX_RX,
         bind_count=carrier.binds,
-        tls=TlsSettings(
-            ca_file=_text(tls.ca_file),
-            certificate_file=_text(tls.certificate_file),
-            key_file=_text(tls.key_file),
-            server_hostname=tls.server_name,
-        )
-        if tls.enabled
-        else None,
+        address_range=dialect.address_range,
+        tls=_tls(carrier) if carrier.tls.enabled else None,
         default_alphabet=dialect.default_alphabet,
         receipt_id_format=dialect.receipt_id_format,
+        receipt_time_zone=ZoneInfo(dialect.receipt_time_zone) if dialect.receipt_time_zone else None,
         service_type=dialect.service_type,
-        long_number=AddressType(dialect.long_number.ton, dialect.long_number.npi),
-        short_code=AddressType(dialect.short_code.ton, dialect.short_code.npi),
-        alphanumeric=AddressType(dialect.alphanumeric.ton, dialect.alphanumeric.npi),
+        long_number=_address_type(dialect.long_number),
+        short_code=_address_type(dialect.short_code),
+        alphanumeric=_address_type(dialect.alphanumeric),
+        recipient=_address_type(dialect.recipient),
+        registered_delivery=dialect.registered_delivery | (_INTERMEDIATE * dialect.intermediate_receipts),
+        priority_flag_otp=dialect.priority_flag_otp,
+        protocol_id=dialect.protocol_id,
+        esm_class=dialect.esm_class,
+        sends_validity=dialect.sends_validity,
+        data_coding_map=dict(dialect.data_coding),
+        status_overrides={status_code(text): reaction for text, reaction in dialect.status.items()},
         bind_rate=carrier.bind_rate,
         window_slots=carrier.window,
-        bind_timeout_s=dialect.bind_timeout_s,
-        response_timeout_s=dialect.response_timeout_s,
-        enquire_link_s=dialect.enquire_link_s,
+        **{name: getattr(dialect, name) for name in TimingSettings.model_fields},
     )
+
+
+def check_carriers(settings: Settings, *, source: str) -> None:
+    """Build of every carrier what dispatch will build at its start; SettingsError has a line for each mistake.
+
+    Nothing is connected. `source` is where the settings came from, so that a line names file, line and key.
+    """
+    faults: list[str] = []
+    for name, carrier in settings.carriers.items():
+        try:
+            carrier_plan(name, carrier, SystemClock())
+        except (SettingsError, ValueError) as error:
+            key = next((key for key in _PASSWORD_KEYS if getattr(carrier, key)), "profile")
+            path = ("carriers", name, key if isinstance(error, SettingsError) else "profile")
+            faults.append(f"{place_of(source, *path)}: {'.'.join(path)}: {error}")
+        if carrier.tls.enabled:
+            faults += [
+                f"{place_of(source, 'carriers', name, 'tls', key)}: carriers.{name}.tls.{key}: {fault}"
+                for key, fault in _tls_faults(carrier)
+            ]
+    if faults:
+        raise SettingsError("\n".join(faults))
+
+
+_INTERMEDIATE = 0x10  # SMPP 3.4 §5.2.17, bit 4
+_PASSWORD_KEYS = ("password_file", "password_env", "password")
+_ENCRYPTED_KEY = b"ENCRYPTED"
+
+
+def _tls_faults(carrier: CarrierSettings) -> list[tuple[str, str]]:
+    """Return (key, what is wrong with it) of files that cannot be read or used."""
+    tls = carrier.tls
+    faults = []
+    for key in ("ca_file", "certificate_file", "key_file"):
+        path: Path | None = getattr(tls, key)
+        if path is None:
+            continue
+        try:
+            octets = path.read_bytes()
+        except OSError as error:
+            faults.append((key, f"cannot read {path}: {error.strerror}"))
+            continue
+        if key != "ca_file" and _ENCRYPTED_KEY in octets:
+            # It would be asked for on a terminal that nobody watches.
+            faults.append((key, f"the key in {path} has a passphrase; give one without"))
+    if faults:
+        return faults
+    for key, settings in (
+        ("ca_file", TlsFiles(ca_file=_text(tls.ca_file))),
+        ("certificate_file", _tls(carrier)),
+    ):
+        try:
+            settings.client_context()
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            reason = getattr(error, "reason", None) or error
+            return [(key, f"not usable: {reason}")]
+    return []
+
+
+def _tls(carrier: CarrierSettings) -> TlsFiles:
+    tls = carrier.tls
+    return TlsFiles(
+        ca_file=_text(tls.ca_file),
+        certificate_file=_text(tls.certificate_file),
+        key_file=_text(tls.key_file),
+        server_hostname=tls.server_name,
+        is_verified=tls.verify,
+    )
+
+
+def _address_type(addressing: AddressingSettings) -> AddressType:
+    return AddressType(addressing.ton, addressing.npi)
 
 
 def _text(path: Path | None) -> str | None:

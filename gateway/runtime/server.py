@@ -8,11 +8,9 @@ from contextlib import contextmanager, suppress
 import uvicorn
 from fastapi import FastAPI
 
+from gateway.runtime.admin import PortTakenError, why_not
+
 _BACKLOG = 2048
-
-
-class PortTakenError(OSError):
-    """The API's address is in use; the text names it."""
 
 
 class _Server(uvicorn.Server):
@@ -42,6 +40,7 @@ class ApiServer:
                 access_log=False,
                 log_config=None,
                 server_header=False,
+                proxy_headers=False,
                 date_header=True,
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=10,
@@ -88,5 +87,5 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.setblocking(False)
     except OSError as error:
         listener.close()
-        raise PortTakenError(f"API port {host}:{port}: {error.strerror}") from None
+        raise PortTakenError(f"api.port: {why_not(host, port, error)}") from None
     return listener

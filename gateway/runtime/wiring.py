@@ -40,7 +40,7 @@ from gateway.ports.clock import SystemClock
 from gateway.recorder.consumer import Recorder, RecorderMetrics
 from gateway.recorder.housekeeping import Housekeeper
 from gateway.runtime.admin import VERSION
-from gateway.runtime.carriers import carrier_plan, route_table, test_carrier
+from gateway.runtime.carriers import carrier_plan, route_table, segmentation_options, test_carrier
 from gateway.runtime.server import ApiServer
 from gateway.settings import Settings, SettingsError
 from gateway.store.accounts import Accounts, KeyCache
@@ -171,7 +171,14 @@ class ApiPart:
         )
         new_id = new_id_source()
         intake = Intake(
-            preparer=Preparer(route_table(settings), new_id=new_id, test_carrier=test_carrier(settings)),
+            preparer=Preparer(
+                route_table(settings),
+                new_id=new_id,
+                test_carrier=test_carrier(settings),
+                segmentation={
+                    name: segmentation_options(carrier) for name, carrier in settings.carriers.items()
+                },
+            ),
             journal=journal,
             backlog=Backlog(
                 base.bus,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Final
 from uuid import UUID
 
@@ -21,9 +22,8 @@ from gateway.store.rows import DAY_MS, DEADLINE_S, by_meaning
 
 FINAL_RANK: Final = 3
 
-# No condition on `m.id` but the join: the only paths left are one look-up by key for each patch, since the sessions
-# have sequential scans off, and PostgreSQL prunes to the patch's day while it runs. A range of days looks helpful and
-# is a trap: on a day without statistics the planner reads the whole range once and tries every patch on every row.
+# `= ANY (ARRAY[...])`: see `gateway.store.rows`. PostgreSQL prunes to the patch's day while it runs. A literal range of
+# days looks helpful and is a trap: the planner reads the whole range once and tries every patch on every row.
 _PATCH: Final = """
 WITH changed AS (
     UPDATE messages AS m SET
@@ -39,11 +39,13 @@ WITH changed AS (
     FROM unnest($1::uuid[], $2::text[], $3::smallint[], $4::boolean[], $5::text[], $6::smallint[], $7::bigint[],
                 $8::bigint[], $9::text[])
          AS p (id, state, state_rank, partial, carrier, attempt, submitted_at, final_at, error)
-    WHERE m.id = p.id AND m.state_rank < 3
+    WHERE m.id = ANY (ARRAY[p.id]) AND m.state_rank < 3
     RETURNING m.carrier, m.state, m.state_rank
 )
 SELECT coalesce(carrier, ''), state, count(*) FROM changed WHERE state_rank = 3 GROUP BY carrier, state
 """
+
+_ID_NUMBER: Final = attrgetter("id.int")
 
 _INSERT_MESSAGE: Final = (
     f"INSERT INTO messages ({', '.join(MessageRow._fields)}) "
@@ -86,11 +88,10 @@ class PostgresMessages:
         if not patches:
             return []
         # In the order of the ids: two writers never wait for each other crosswise.
-        columns = zip(*sorted(patches, key=_id_number), strict=True)
-        lists = [list(column) for column in columns]
+        columns = zip(*sorted(patches, key=_ID_NUMBER), strict=True)
         with by_meaning():
             async with asyncio.timeout(DEADLINE_S):
-                found = await tx.fetch(_PATCH, *lists)
+                found = await tx.fetch(_PATCH, *map(list, columns))
         return [FinalCount(*row) for row in found]
 
     async def insert_dead(self, tx: Transaction, rows: Sequence[DeadRow]) -> None:
@@ -136,10 +137,6 @@ class PostgresSilence:
         """Remember that every message of the day has its final state."""
         async with asyncio.timeout(DEADLINE_S), self._db.acquire() as connection:
             await connection.execute("INSERT INTO closed_days VALUES ($1) ON CONFLICT DO NOTHING", day_at)
-
-
-def _id_number(patch: MessagePatch) -> int:
-    return patch.id.int
 
 
 async def _insert(

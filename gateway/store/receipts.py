@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final
+from operator import attrgetter
+from typing import Final
 from uuid import UUID
 
 from gateway.domain.ids import uuid7_floor
@@ -28,6 +29,10 @@ NEAR_DAYS: Final = 1
 _CANDIDATES: Final = 4
 _CLOCKS_APART_MS: Final = 3_600_000
 _STATES: Final = {state.value: state for state in State}
+_JSON_SEPARATOR: Final = "\x1e"
+"""JSON writes control characters as escapes, so no text holds it."""
+
+_KEY: Final = attrgetter("message_id.int", "segment_index", "attempt")
 
 _INSERT: Final = f"""
 INSERT INTO submissions ({", ".join(SubmissionRow._fields)})
@@ -57,30 +62,35 @@ CROSS JOIN LATERAL (
 ) AS s
 """
 
+# What has an OFFSET is looked up for each message: see `gateway.store.rows`.
 _OF_MESSAGES: Final = f"""
 SELECT {_COLUMNS}
 FROM unnest($1::uuid[]) AS k (message_id)
-JOIN submissions AS s ON s.message_id = k.message_id
+CROSS JOIN LATERAL (SELECT * FROM submissions AS c WHERE c.message_id = k.message_id OFFSET 0) AS s
 """
 
 _LOCK: Final = "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k"
 
+# `= ANY (ARRAY[...])`: see `gateway.store.rows`. The receipts come as one text: the driver would ask of each of them whether it is a list.
 _APPLY: Final = """
 UPDATE submissions AS s SET
-    receipt_state = p.receipt_state, receipt = p.receipt
-FROM unnest($1::uuid[], $2::smallint[], $3::smallint[], $4::text[], $5::jsonb[])
+    receipt_state = p.receipt_state, receipt = p.receipt::json
+FROM unnest($1::uuid[], $2::smallint[], $3::smallint[], $4::text[], string_to_array($5, E'\\x1e'))
      AS p (message_id, segment_index, attempt, receipt_state, receipt)
-WHERE s.message_id = p.message_id AND s.segment_index = p.segment_index AND s.attempt = p.attempt
+WHERE s.message_id = ANY (ARRAY[p.message_id]) AND s.segment_index = p.segment_index AND s.attempt = p.attempt
   AND (s.receipt_state IS NULL OR s.receipt_state = 'submitted')
 """
 
 _TAKE: Final = """
 DELETE FROM parked_receipts WHERE id = ANY (ARRAY (
-    SELECT p.id FROM unnest($1::text[], $2::text[]) AS k (carrier, carrier_message_id)
-    JOIN parked_receipts AS p ON p.carrier = k.carrier AND p.carrier_message_id = k.carrier_message_id
-    UNION
-    SELECT p.id FROM unnest($1::text[], $2::text[]) AS k (carrier, carrier_message_id)
-    JOIN parked_receipts AS p ON p.carrier = k.carrier AND p.second_id = k.carrier_message_id
+    SELECT found.id FROM unnest($1::text[], $2::text[]) AS k (carrier, carrier_message_id)
+    CROSS JOIN LATERAL (
+        SELECT id FROM parked_receipts AS p
+        WHERE p.carrier = k.carrier AND p.carrier_message_id = k.carrier_message_id
+        UNION ALL
+        SELECT id FROM parked_receipts AS p WHERE p.carrier = k.carrier AND p.second_id = k.carrier_message_id
+        OFFSET 0
+    ) AS found
 ))
 RETURNING carrier, carrier_message_id, value
 """
@@ -137,12 +147,9 @@ class PostgresSubmissions:
         """Return every submission of these messages."""
         if not message_ids:
             return []
-        ids = list(message_ids)
         async with asyncio.timeout(DEADLINE_S):
-            found = await tx.fetch(
-                _OF_MESSAGES, ids
-            )
-        return [_submission(row) for row in found]
+            found = await tx.fetch(_OF_MESSAGES, list(message_ids))
+        return [_submission(*row) for row in found]
 
     async def find(
         self, tx: Transaction, keys: Sequence[CarrierKey], *, now_ms: int
@@ -173,8 +180,13 @@ class PostgresSubmissions:
             async with asyncio.timeout(DEADLINE_S):
                 rows = await tx.fetch(statement, [key[0] for key in keys], [key[1] for key in keys])
         found: dict[CarrierKey, list[Submission]] = {}
-        for n, *row in rows:
-            found.setdefault(keys[n - 1], []).append(_submission(row))
+        for n, *columns in rows:
+            submission = _submission(*columns)
+            same = found.get(keys[n - 1])
+            if same is None:
+                found[keys[n - 1]] = [submission]
+            else:
+                same.append(submission)
         return found
 
     async def apply(self, tx: Transaction, updates: Sequence[ReceiptUpdate]) -> None:
@@ -182,10 +194,17 @@ class PostgresSubmissions:
         if not updates:
             return
         # In the order of the key: two consumers never wait for each other crosswise.
-        lists = [list(column) for column in zip(*sorted(updates, key=_key_of), strict=True)]
+        ids, segments, attempts, states, receipts = zip(*sorted(updates, key=_KEY), strict=True)
         with by_meaning():
             async with asyncio.timeout(DEADLINE_S):
-                tag: str = await tx.execute(_APPLY, *lists)
+                tag: str = await tx.execute(
+                    _APPLY,
+                    list(ids),
+                    list(segments),
+                    list(attempts),
+                    list(states),
+                    _JSON_SEPARATOR.join(receipts),
+                )
         if int(tag.rsplit(maxsplit=1)[-1]) != len(updates):
             raise ReceiptRaceError(f"{tag} where {len(updates)} were judged")
 
@@ -245,8 +264,16 @@ class PostgresParked:
         return [Parked(*row) for row in found]
 
 
-def _submission(row: Sequence[Any]) -> Submission:
-    message_id, segment_index, attempt, segment_count, state, receipt_state, receipt_stat, submitted_at = row
+def _submission(
+    message_id: UUID,
+    segment_index: int,
+    attempt: int,
+    segment_count: int,
+    state: str,
+    receipt_state: str | None,
+    receipt_stat: str | None,
+    submitted_at: int,
+) -> Submission:
     return Submission(
         message_id,
         segment_index,
@@ -257,10 +284,6 @@ def _submission(row: Sequence[Any]) -> Submission:
         receipt_stat,
         submitted_at,
     )
-
-
-def _key_of(update: ReceiptUpdate) -> tuple[int, int, int]:
-    return update[0].int, update[1], update[2]
 
 
 def _lock_key(message_id: UUID) -> int:

@@ -1,4 +1,11 @@
-"""What the tables of messages have in common: id floors, clean values, errors by meaning."""
+"""What the tables of messages have in common: id floors, clean values, errors by meaning, and how batches look up.
+
+A batch finds its rows by one index look-up each, whatever the planner believes. It plans from statistics of a day that
+was nearly empty, keeps the plan, and then a plain join reads the whole day through its index, once, and compares every
+row with every row of the batch. Two forms leave it no such choice, as sequential scans are off in our sessions: a
+lateral subquery with an OFFSET or LIMIT, and in an UPDATE `key = ANY (ARRAY[batch.key])`, which can be looked up but
+gives the order of the index no use.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -6,17 +6,17 @@ share one timer; everything that falls due for a session in one tick leaves in o
 
 import asyncio
 import hmac
-from collections import deque
 from collections.abc import Callable
 from time import monotonic_ns, time_ns
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final
 
-from adapters.smpp.session.connection import SmppConnection
 from adapters.smpp.wire import constants as c
-from adapters.smpp.wire.pdus import DataSmResp, SubmitSm
+from adapters.smpp.wire.pdus import DataSmResp, SubmitMultiResp, SubmitSm
 from loadtest.smsc import record as columns
-from loadtest.smsc.behaviour import HiddenLimit, Verdict
+from loadtest.smsc.accounts import Account, Receipt, Session, Taken
+from loadtest.smsc.behaviour import Verdict
 from loadtest.smsc.checks import submit_status
+from loadtest.smsc.operations import Operations
 from loadtest.smsc.rates import ArrivalWatch
 from loadtest.smsc.receipts import Stamps, receipt_body, receipt_head, wants_receipt
 from loadtest.smsc.record import Record
@@ -28,59 +28,8 @@ from loadtest.smsc.ticks import TickQueue
 RECEIPT_FIRST_LEAD_NS: Final = 50_000_000
 
 
-class Session(Protocol):
-    """What the centre sees of a connection."""
-
-    number: int
-    connection: SmppConnection
-    account: "Account | None"
-    ignored_count: int
-
-    def flush(self) -> None:
-        """Write what the connection has queued."""
-
-    def drop(self) -> None:
-        """Close the TCP connection at once."""
-
-    def unbind(self) -> None:
-        """Ask the ESME to leave."""
-
-    def hold(self) -> None:
-        """Read no more."""
-
-    def release(self) -> None:
-        """Go on where `hold` stopped."""
-
-    def tick(self, now_ns: int) -> None:
-        """Act on the deadlines that have come."""
-
-
-class Receipt(NamedTuple):
-    """A receipt on its way: the number of its segment, its final state, ready-made addresses, submit date."""
-
-    number: int
-    state: int
-    head: bytes
-    submitted: bytes
-
-
-# A response on its way: session, command_id, sequence_number, command_status, number of the segment.
-_Answer = tuple[Session, int, int, int, int]
-
-
-class Account:
-    """One system_id: its sessions that receive, and the receipts that wait for one of them."""
-
-    __slots__ = ("held", "index", "limit", "password", "receivers", "session_count", "system_id")
-
-    def __init__(self, system_id: str, password: str, *, index: int, mps: float | None) -> None:
-        self.system_id = system_id
-        self.password = password
-        self.index = index
-        self.limit = HiddenLimit(mps) if mps else None
-        self.receivers: deque[Session] = deque()
-        self.session_count = 0
-        self.held: deque[Receipt] = deque()
+# A response on its way: session, command_id, sequence_number, command_status, number of the segment, a ready PDU.
+_Answer = tuple[Session, int, int, int, int, SubmitMultiResp | None]
 
 
 class MessageCentre:
@@ -95,7 +44,7 @@ class MessageCentre:
             for index, (system_id, password) in enumerate(settings.accounts.items())
         }
         # The ids of one start are above those of any start before: a million a second are left for each.
-        self._ids = settings.message_ids(first=time_ns() // 1_000)
+        self.ids = settings.message_ids(first=time_ns() // 1_000)
         self.behaviour = settings.behaviour()
         self.latency = settings.latency_delay()
         self.receipt_delay = settings.receipt_delays()
@@ -113,6 +62,7 @@ class MessageCentre:
         self._timer_due_ns = 0
         self.record = Record(max_segments=settings.record_limit)
         self.record.system_ids = list(self.accounts)
+        self.operations = Operations(self)
         self.tally = Tally()
         self._watch_anew()
 
@@ -187,7 +137,25 @@ class MessageCentre:
         pdu: SubmitSm,
         now_ns: int,
     ) -> None:
-        """Decide on one segment, record it, and queue its answer and its receipt."""
+        """Take one segment and queue its answer."""
+        status, number, answer_ns = self.take(session, account, pdu, now_ns)
+        if not answer_ns:
+            # The session core counts what it still has to answer; this it never will.
+            session.connection.unacknowledged_count -= 1
+            session.ignored_count += 1
+            self.tally.unanswered += 1
+        elif answer_ns > now_ns:
+            self._answers.push(answer_ns, (session, command_id, sequence_number, status, number, None))
+        else:
+            self._answer(session, command_id, sequence_number, status, number, None)
+
+    def take(
+        self, session: Session, account: Account, pdu: SubmitSm, now_ns: int, id_number: int = -1
+    ) -> Taken:
+        """Decide on one segment, record it, and queue its receipt.
+
+        The receipt carries the id of the segment `id_number`, its own by default.
+        """
         status = submit_status(pdu)
         verdict = (
             Verdict(status)
@@ -199,46 +167,60 @@ class MessageCentre:
             pdu, arrival_ns=now_ns, system=account.index, session=session.number, status=status, state=state
         )
         answer_ns = now_ns + self.latency.draw_ns()
-        if (
-            state
-            and pdu.registered_delivery
-            and self.sends_receipts
-            and wants_receipt(pdu.registered_delivery, state)
-        ):
+        receipt = None
+        receipt_ns = now_ns
+        if pdu.registered_delivery and state and wants_receipt(pdu.registered_delivery, state):
+            stamp = self._stamps.at(now_ns + self.unix_offset_ns)
+            receipt = Receipt(number, state, receipt_head(pdu), stamp, number if id_number < 0 else id_number)
             receipt_ns = answer_ns + self.receipt_delay.draw_ns()
             if is_receipt_first:
                 receipt_ns = now_ns
                 answer_ns = max(answer_ns, now_ns + RECEIPT_FIRST_LEAD_NS)
-            if len(self._receipts) < self.settings.receipt_limit:
-                self.record.mark(number, columns.RECEIPT_DUE)
-                stamp = self._stamps.at(now_ns + self.unix_offset_ns)
-                self._receipts.push(receipt_ns, (account, Receipt(number, state, receipt_head(pdu), stamp)))
-            else:
-                self.tally.receipts_dropped += 1
-        if not is_answered or not self.answers_submits:
-            # The session core counts what it still has to answer; this it never will.
-            session.connection.unacknowledged_count -= 1
-            session.ignored_count += 1
-            self.tally.unanswered += 1
-            return
-        if answer_ns > now_ns:
-            self._answers.push(answer_ns, (session, command_id, sequence_number, status, number))
+        if pdu.schedule_delivery_time and state:
+            receipt_ns = max(receipt_ns, self.operations.scheduled_ns(pdu.schedule_delivery_time, now_ns))
+            self.operations.schedule(number, receipt_ns, receipt)
+        if receipt is not None and self.sends_receipts:
+            self.push_receipt(receipt_ns, account, receipt)
+        return Taken(status, number, answer_ns if is_answered and self.answers_submits else 0)
+
+    def push_receipt(self, due_ns: int, account: Account, receipt: Receipt) -> None:
+        """Queue a receipt; the ones above the limit are counted only."""
+        if len(self._receipts) < self.settings.receipt_limit:
+            self.record.mark(receipt.number, columns.RECEIPT_DUE)
+            self._receipts.push(due_ns, (account, receipt))
         else:
-            self._answer(session, command_id, sequence_number, status, number)
+            self.tally.receipts_dropped += 1
+
+    def answer_later(
+        self, session: Session, command_id: int, sequence_number: int, taken: Taken, pdu: SubmitMultiResp
+    ) -> None:
+        """Queue a ready answer for the time of `taken`, or for now."""
+        number = max(taken.number, 0)
+        self._answers.push(
+            taken.answer_ns or self.clock(), (session, command_id, sequence_number, taken.status, number, pdu)
+        )
 
     def _answer(
-        self, session: Session, command_id: int, sequence_number: int, status: int, number: int
+        self,
+        session: Session,
+        command_id: int,
+        sequence_number: int,
+        status: int,
+        number: int,
+        pdu: SubmitMultiResp | None,
     ) -> None:
         if session.number not in self.sessions:
             return
         connection = session.connection
         if command_id == c.SUBMIT_SM:
-            message_id = "" if status else self._ids.in_response(number)
+            message_id = "" if status else self.ids.in_response(number)
             connection.respond_submit(sequence_number, command_status=status, message_id=message_id)
+        elif pdu is not None:
+            connection.respond(sequence_number, pdu, command_status=status)
         elif status:
             connection.respond_error(command_id, sequence_number, command_status=status)
         else:
-            connection.respond(sequence_number, DataSmResp(message_id=self._ids.in_response(number)))
+            connection.respond(sequence_number, DataSmResp(message_id=self.ids.in_response(number)))
         self.record.mark(number, columns.ANSWERED)
         self.tally.statuses[status] += 1
 
@@ -286,7 +268,7 @@ class MessageCentre:
         version = connection.peer_interface_version
         body = receipt_body(
             receipt.head,
-            message_id=self._ids.in_receipt(receipt.number),
+            message_id=self.ids.in_receipt(receipt.id_number),
             state=receipt.state,
             submitted=receipt.submitted,
             done=self._stamps.at(now_ns + self.unix_offset_ns),
@@ -332,7 +314,13 @@ class MessageCentre:
         for answer in self._answers.pop_due(now_ns):
             self._answer(*answer)
             touched.add(answer[0])
-        for account, receipt in self._receipts.pop_due(now_ns):
+        cancelled = self.operations.cancelled
+        for account, due in self._receipts.pop_due(now_ns):
+            receipt: Receipt | None = due
+            if cancelled and due.number in cancelled:
+                receipt = self.operations.final_receipt(due)
+            if receipt is None:
+                continue
             if account.held:
                 session = None  # others wait already: the order is kept
             else:
@@ -341,6 +329,7 @@ class MessageCentre:
                 touched.add(session)
             elif len(account.held) < self.settings.receipt_limit:
                 account.held.append(receipt)
+                self.record.mark(receipt.number, columns.FINAL)
             else:
                 self.tally.receipts_dropped += 1
         for session in touched:
@@ -392,4 +381,4 @@ class MessageCentre:
 
     def message_id(self, number: int) -> str:
         """Return the id given to a segment."""
-        return self._ids.in_response(number)
+        return self.ids.in_response(number)

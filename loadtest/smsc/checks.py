@@ -6,6 +6,7 @@ from adapters.smpp.wire import constants as c
 from adapters.smpp.wire.pdus import DataSm, SubmitSm
 
 MAX_PRIORITY: Final = 3  # SMPP 3.4 §5.2.14
+MAX_ADDRESS_CHARACTERS: Final = 20  # SMPP 3.4 §5.2.8, §5.2.9
 
 
 def is_smpp_time(text: str) -> bool:
@@ -33,10 +34,15 @@ def is_smpp_time(text: str) -> bool:
 
 
 def submit_status(pdu: SubmitSm) -> int:
-    """Return the command_status a submit deserves for its fields alone (sms-domain E3, E8, D2, B20)."""
+    """Return the command_status a submit deserves for its fields alone (sms-domain E3, E8, D2, D4, B20, I4)."""
     destination = pdu.destination_addr
-    if not destination.isdigit() or not destination.isascii():
+    # data_sm has room for 64 characters, but its receipt is a deliver_sm with room for 20.
+    if not destination.isdigit() or not destination.isascii() or len(destination) > MAX_ADDRESS_CHARACTERS:
         return c.ESME_RINVDSTADR
+    if not pdu.source_addr.isascii() or len(pdu.source_addr) > MAX_ADDRESS_CHARACTERS:
+        return c.ESME_RINVSRCADR
+    if not pdu.service_type.isascii():
+        return c.ESME_RINVSERTYP
     if pdu.schedule_delivery_time and not is_smpp_time(pdu.schedule_delivery_time):
         return c.ESME_RINVSCHED
     if pdu.validity_period and not is_smpp_time(pdu.validity_period):

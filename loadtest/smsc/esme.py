@@ -9,12 +9,14 @@ from adapters.smpp.session.events import (
     BindRequested,
     Bound,
     Closed,
+    CloseReason,
     Event,
     RequestReceived,
     Unanswered,
 )
 from adapters.smpp.wire import constants as c
-from loadtest.smsc.centre import Account, MessageCentre, Receipt
+from loadtest.smsc.accounts import Account, Receipt
+from loadtest.smsc.centre import MessageCentre
 from loadtest.smsc.checks import as_submit
 from loadtest.smsc.settings import SmscSettings
 
@@ -22,6 +24,11 @@ MAX_UNANSWERED_REQUESTS: Final = 100_000
 """An ESME with more open requests than this is dropped: it has no window of its own."""
 
 MAX_CONNECTIONS: Final = 2_000
+
+CLOSE_FLUSH_S: Final = 2.0
+
+MAX_TURN_OCTETS: Final = 1 << 16
+"""Octets of one session handled in one turn of the loop: uvloop would read 8 MB of a flood before its next turn."""
 
 
 def session_config(settings: SmscSettings) -> SessionConfig:
@@ -46,6 +53,9 @@ class EsmeSession(asyncio.Protocol):
         self.account: Account | None = None
         self.connection: SmppConnection
         self._transport: asyncio.Transport
+        self._close_timer: asyncio.TimerHandle | None = None
+        self._postponed = b""
+        self._is_write_paused = False
 
     # -- asyncio.Protocol --------------------------------------------------------------------------
 
@@ -62,34 +72,39 @@ class EsmeSession(asyncio.Protocol):
             self.hold()
 
     def data_received(self, data: bytes) -> None:
-        """Handle one read: requests to the centre, acknowledgements to their receipts, one write back."""
-        centre = self._centre
+        """Handle one read; of a long one the rest waits until the other sessions had their turn."""
         if not self.number:
             return
+        if len(data) > MAX_TURN_OCTETS:
+            self._postponed = data[MAX_TURN_OCTETS:]
+            data = data[:MAX_TURN_OCTETS]
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._go_on)
+        self._handle(data)
+
+    def _go_on(self) -> None:
+        """Handle the next piece of a long read; when there is none, read again."""
+        transport = self._transport
+        if transport.is_closing() or self._is_write_paused or self._centre.is_silent:
+            return  # `resume_writing` and `release` call again
+        data, self._postponed = self._postponed[:MAX_TURN_OCTETS], self._postponed[MAX_TURN_OCTETS:]
+        if data:
+            self._handle(data)
+            asyncio.get_running_loop().call_soon(self._go_on)
+        else:
+            transport.resume_reading()
+
+    def _handle(self, data: bytes) -> None:
+        """Hand requests to the centre and acknowledgements to their receipts; write back once."""
+        centre = self._centre
         now_ns = centre.clock()
         connection = self.connection
-        submits = 0
-        unanswered: list[Receipt] = []
-        account = self.account
         events = connection.receive_bytes(data, now_ns=now_ns)
         outstanding = connection.unacknowledged_count + self.ignored_count
         centre.tally.max_outstanding = max(centre.tally.max_outstanding, outstanding)
-        for event in events:
-            kind = type(event)
-            if kind is RequestReceived and account is not None:
-                submits += self._requested(cast("RequestReceived", event), account, now_ns)
-            elif kind is Answered and account is not None:
-                answered = cast("Answered", event)
-                # A generic_nack carries the status of its request, never 0 (SMPP 3.4 §4.3.1).
-                status = answered.command_status or (
-                    c.ESME_RSYSERR if answered.answer_id == c.GENERIC_NACK else 0
-                )
-                centre.receipt_answered(account, answered.context, status=status, is_late=answered.is_late)
-            else:
-                self._rare(event, unanswered, now_ns)
-                account = self.account
-        if unanswered and account is not None:
-            centre.receipts_unanswered(account, unanswered)
+        submits = self._take(events, now_ns)
+        while connection.has_backlog:
+            submits += self._take(connection.release_backlog(now_ns), now_ns)
         centre.batch_received(self, submit_count=submits, now_ns=now_ns)
         self.flush()
         if connection.unacknowledged_count > MAX_UNANSWERED_REQUESTS:
@@ -98,19 +113,22 @@ class EsmeSession(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Stop reading from an ESME that does not read: nothing is buffered without bound."""
+        self._is_write_paused = True
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """Read again."""
-        if not self._centre.is_silent:
-            self._transport.resume_reading()
+        self._is_write_paused = False
+        self._go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the protocol's signature
         """Hand back what was not acknowledged, then disappear."""
         if not self.number:
             return
+        if self._close_timer is not None:
+            self._close_timer.cancel()
         self._centre.closed(self)
-        self._handle(self.connection.connection_lost(), self._centre.clock())
+        self._take(self.connection.connection_lost(), self._centre.clock())
 
     # -- for the centre ------------------------------------------------------------------------------
 
@@ -124,17 +142,18 @@ class EsmeSession(asyncio.Protocol):
 
     def hold(self) -> None:
         """Read no more: the ESME sees a carrier that hangs, with its octets in the buffers of TCP."""
-        self._transport.pause_reading()
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
 
     def release(self) -> None:
         """Go on where `hold` stopped; what piled up is answered late, as a real carrier would."""
         self.connection.hold_liveness(self._centre.clock())
-        self._transport.resume_reading()
         self.flush()
+        self._go_on()
 
     def tick(self, now_ns: int) -> None:
         """Act on the deadlines that have come."""
-        self._handle(self.connection.tick(now_ns), now_ns)
+        self._take(self.connection.tick(now_ns), now_ns)
         self.flush()
 
     def unbind(self) -> None:
@@ -154,20 +173,35 @@ class EsmeSession(asyncio.Protocol):
         if event.command_id == c.DATA_SM:
             pdu = as_submit(pdu)
         elif event.command_id != c.SUBMIT_SM:
-            # query_sm, cancel_sm, replace_sm and submit_multi are not sold by this carrier.
-            self.connection.respond_error(
-                event.command_id, event.sequence_number, command_status=c.ESME_RINVCMDID
+            return self._centre.operations.requested(
+                self, account, event.command_id, event.sequence_number, pdu, now_ns
             )
-            return 0
         self._centre.submit(self, account, event.command_id, event.sequence_number, pdu, now_ns)
         return 1
 
-    def _handle(self, events: list[Event], now_ns: int) -> None:
+    def _take(self, events: list[Event], now_ns: int) -> int:
+        """Handle events and return the number of submits among them."""
+        centre = self._centre
+        submits = 0
         unanswered: list[Receipt] = []
+        account = self.account
         for event in events:
-            self._rare(event, unanswered, now_ns)
-        if unanswered and self.account is not None:
-            self._centre.receipts_unanswered(self.account, unanswered)
+            kind = type(event)
+            if kind is RequestReceived and account is not None:
+                submits += self._requested(cast("RequestReceived", event), account, now_ns)
+            elif kind is Answered and account is not None:
+                answered = cast("Answered", event)
+                # A generic_nack carries the status of its request, never 0 (SMPP 3.4 §4.3.1).
+                status = answered.command_status or (
+                    c.ESME_RSYSERR if answered.answer_id == c.GENERIC_NACK else 0
+                )
+                centre.receipt_answered(account, answered.context, status=status, is_late=answered.is_late)
+            else:
+                self._rare(event, unanswered, now_ns)
+                account = self.account
+        if unanswered and account is not None:
+            centre.receipts_unanswered(account, unanswered)
+        return submits
 
     def _rare(self, event: Event, unanswered: list[Receipt], now_ns: int) -> None:
         match event:
@@ -178,9 +212,20 @@ class EsmeSession(asyncio.Protocol):
             case Closed():
                 self._centre.tally.closes[event.reason.value] += 1
                 self.flush()
-                self._transport.close()
+                self._close(is_peer_dead=event.reason is CloseReason.ENQUIRE_LINK_TIMEOUT)
             case Bound() | _:
                 pass
+
+    def _close(self, *, is_peer_dead: bool = False) -> None:
+        """Close the connection; a peer that does not read what is left for it is not waited for."""
+        transport = self._transport
+        if is_peer_dead:
+            transport.abort()
+            return
+        transport.close()
+        if transport.get_write_buffer_size() and self._close_timer is None:
+            loop = asyncio.get_running_loop()
+            self._close_timer = loop.call_later(CLOSE_FLUSH_S, transport.abort)
 
     def _bind(self, event: BindRequested, now_ns: int) -> None:
         centre = self._centre
@@ -190,7 +235,7 @@ class EsmeSession(asyncio.Protocol):
         if status:
             self.connection.reject_bind(event.sequence_number, command_status=status)
             self.flush()
-            self._transport.close()
+            self._close()
             return
         self.account = centre.accounts[system_id]
         self.connection.accept_bind(event.sequence_number, system_id="caudal-smsc", now_ns=now_ns)

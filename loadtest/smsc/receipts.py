@@ -7,18 +7,23 @@ from typing import Final
 from adapters.smpp.wire import constants as c
 from adapters.smpp.wire.pdus import SubmitSm
 
+DELETED: Final = c.MESSAGE_STATE_CODES["DELETED"]
 DELIVERED: Final = c.MESSAGE_STATE_CODES["DELIVERED"]
 EXPIRED: Final = c.MESSAGE_STATE_CODES["EXPIRED"]
 UNDELIVERABLE: Final = c.MESSAGE_STATE_CODES["UNDELIVERABLE"]
 
 ID_FORMATS: Final = ("decimal", "hex", "uuid")
+MAX_ID_CHARACTERS: Final = 36
 
 # dlvrd, stat and err of the receipt text; SMPP 3.4 Appendix B has the states, the errors are this carrier's own.
 _TEXT_BY_STATE: Final = {
     DELIVERED: (b"001", b"DELIVRD", b"000"),
     EXPIRED: (b"000", b"EXPIRED", b"027"),
     UNDELIVERABLE: (b"000", b"UNDELIV", b"001"),
+    DELETED: (b"000", b"DELETED", b"000"),
 }
+
+ERROR_BY_STATE: Final = {state: int(error) for state, (_, _, error) in _TEXT_BY_STATE.items()}
 
 
 class MessageIds:
@@ -49,6 +54,23 @@ class MessageIds:
     def in_receipt(self, number: int) -> str:
         """Return the id as receipts write it."""
         return self._write(number, self._receipt_format)
+
+    def number_of(self, message_id: str) -> int | None:
+        """Return the number whose response carried this id (hexadecimal digits in any case), None for no such form."""
+        if not message_id.isascii() or len(message_id) > MAX_ID_CHARACTERS:
+            return None
+        try:
+            if self._submit_format == "decimal":
+                number = int(message_id) - self._first
+            elif self._submit_format == "hex":
+                number = int(message_id, 16) - self._first
+            else:
+                number = int(message_id[-16:].replace("-", ""), 16)
+        except ValueError:
+            return None
+        # int() takes more than digits; only what we would write ourselves is an id of ours.
+        is_ours = number >= 0 and self.in_response(number).upper() == message_id.upper()
+        return number if is_ours else None
 
     def _write(self, number: int, form: str) -> str:
         if form == "decimal":

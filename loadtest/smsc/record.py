@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from hashlib import sha1
 from struct import Struct
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from adapters.smpp.wire import constants as c
 from adapters.smpp.wire.pdus import SubmitSm
@@ -25,11 +25,29 @@ ANSWERED: Final = 1
 RECEIPT_DUE: Final = 2
 RECEIPT_SENT: Final = 4
 RECEIPT_ACKNOWLEDGED: Final = 8
+FINAL: Final = 16
+"""The final state is reached although its receipt cannot be sent yet."""
+
+MAX_REPLACEMENTS: Final = 10_000
 
 # system, session, command_status, message_state; esm_class, data_coding, registered_delivery, priority_flag; octets of
 # source, destination, validity; SAR reference, total, sequence; octets of the text; then those four.
 _ROW: Final = Struct("<HIIB7BHBBI")
 _NO_SAR: Final = (0, 0, 0)
+_STATE_AT: Final = 10
+
+
+class Segment(NamedTuple):
+    """What operations on a message look at."""
+
+    arrival_ns: int
+    system: int
+    status: int
+    state: int
+    registered_delivery: int
+    source: str
+    destination: str
+    flags: int
 
 
 class _Block:
@@ -54,6 +72,7 @@ class Record:
         "_first",
         "_max_blocks",
         "_newest",
+        "_replacements",
         "forgotten_count",
         "system_ids",
     )
@@ -67,6 +86,7 @@ class Record:
         self._newest = self._blocks[0]
         self._first = 0
         self._block_first = 0
+        self._replacements: dict[int, bytes] = {}
         self.forgotten_count = 0
         self.system_ids: list[str] = []
 
@@ -138,12 +158,47 @@ class Record:
         flags[at] = before | flag
         return not before & flag
 
+    def segment(self, number: int) -> Segment | None:
+        """Return one segment, None when it is not held (any more)."""
+        if not self._first <= number < self.next_number:
+            return None
+        at = number - self._first
+        block = self._blocks[at // BLOCK_SEGMENTS]
+        at &= _BLOCK_MASK
+        begin = block.start[at]
+        row = _ROW.unpack_from(block.octets, begin)
+        system, _, status, state, _, _, registered, _, source_octets, destination_octets, *_ = row
+        source_end = begin + _ROW.size + source_octets
+        return Segment(
+            block.arrival_ns[at],
+            system,
+            status,
+            state,
+            registered,
+            block.octets[begin + _ROW.size : source_end].decode("latin-1"),
+            block.octets[source_end : source_end + destination_octets].decode("latin-1"),
+            block.flags[at],
+        )
+
+    def set_state(self, number: int, state: int) -> None:
+        """Change the message_state of a segment that is held."""
+        at = number - self._first
+        block = self._blocks[at // BLOCK_SEGMENTS]
+        block.octets[block.start[at & _BLOCK_MASK] + _STATE_AT] = state
+
+    def replace_text(self, number: int, text: bytes) -> None:
+        """Note the text that replaces a segment's own; the own one stays beside it."""
+        if len(self._replacements) >= MAX_REPLACEMENTS:
+            del self._replacements[next(iter(self._replacements))]
+        self._replacements[number] = text
+
     def reset(self) -> None:
         """Forget every segment; the numbers go on, so late marks hit nothing."""
         self._first = -(-self.next_number // BLOCK_SEGMENTS) * BLOCK_SEGMENTS
         self._newest = _Block()
         self._blocks = deque([self._newest])
         self._block_first = self._first
+        self._replacements.clear()
         self.forgotten_count = 0
 
     def arrivals(self) -> "Iterator[tuple[array[int], array[int]]]":  # array is generic from Python 3.12
@@ -177,7 +232,9 @@ class Record:
             from_udh, user_data = split_udh(text)
             concatenation = concatenation or from_udh
         flags = block.flags[at]
+        replacement = self._replacements.get(number) if self._replacements else None
         return {
+            **({} if replacement is None else {"replaced_by_hex": replacement.hex()}),
             "number": number,
             "arrival_ns": block.arrival_ns[at],
             "system_id": self.system_ids[system],

@@ -18,8 +18,8 @@ SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 # Longer on purpose, each with its reason.
-LONG_FILES: dict[str, str] = {"gateway/dispatch/lane.py": "the worker and its pump"}
-LONG_FUNCTIONS: dict[str, str] = {"gateway/dispatch/lane.py:__init__": "the worker's parts"}
+LONG_FILES: dict[str, str] = {}
+LONG_FUNCTIONS: dict[str, str] = {}
 
 
 def tracked_text() -> list[tuple[str, str]]:
@@ -106,7 +106,7 @@ def _described(model: type[BaseModel], seen: set[type[BaseModel]]) -> list[str]:
     for name, field in model.model_fields.items():
         if not field.description:
             missing.append(f"{model.__name__}.{name}")
-        for inner in re.findall(r"gateway\.settings\.(\w+)", str(field.annotation)):
+        for inner in re.findall(r"gateway\.settings\.\w+\.(\w+)", str(field.annotation)):
             import gateway.settings
 
             kind = getattr(gateway.settings, inner)

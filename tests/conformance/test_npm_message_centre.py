@@ -59,3 +59,21 @@ async def test_a_wrong_password_is_not_hammered() -> None:
         _, body = await stack.request("GET", f"/v1/messages/{accepted['id']}")
         assert body["status"] == "queued"
         assert len(peer.of("bad_password")) == 1
+
+
+async def test_g3_throttled_messages_wait_and_are_delivered_once_by_tlv_receipts() -> None:
+    """G3, B12, F3: no attempt is spent, nothing is sent twice, and the state comes from TLVs alone."""
+    async with npm_message_centre() as peer, Stack(tree(peer.port)) as stack:
+        await until(lambda: peer.of("bind"), limit_s=10)
+        peer.tell("receipts", style="tlv")
+        peer.tell("throttle", count=3)
+        await peer.heard("done", 2)
+        texts = [f"Código {number} 👍" for number in range(5)]
+        ids = [
+            (await stack.post(to="+525512345678", **{"from": "CAUDAL"}, content={"text": text}))["id"]
+            for text in texts
+        ]
+        for message_id in ids:
+            assert (await stack.final(message_id))["status"] == "delivered"
+        assert len(peer.of("refused")) == 3
+        assert sorted(line["text"] for line in peer.of("submit_sm")) == texts

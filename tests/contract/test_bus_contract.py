@@ -375,7 +375,7 @@ async def test_one_trims_and_the_others_have_nothing_to_do(bus, db):
         (postgres_sql.READ, (1, 0, 500)),
         (postgres_sql.TRIM, (1, 0, 500)),
         (postgres_sql.LAG, ("g",)),
-        (postgres_sql.APPEND, ([1], [1], [1], [0], [b"x"], CHANNEL, "1")),
+        (postgres_sql.APPEND, ([1], [1], [1], [0], [1], [b"x"], CHANNEL, "1")),
         (postgres_sql.COMMIT, (["g"], ["one"], [0], [1], ["{}"], ["{}"])),
     ],
     ids=["read", "trim", "lag", "append", "commit"],

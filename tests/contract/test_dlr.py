@@ -1,13 +1,14 @@
 """Receipts on a real database: early, repeated, out of order, contradicting, foreign; none lost, one final state."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
 
 from dlr.parking import PARKED_MS
 from gateway.bus.codec import encode
-from gateway.bus.topics import DLR_GROUP, RECEIPTS
+from gateway.bus.topics import DLR_GROUP, EVENTS, RECEIPTS, RECORDER_GROUP
 from gateway.domain.events import Accepted
 from gateway.domain.lifecycle import State
 from gateway.domain.message import Message
@@ -15,7 +16,7 @@ from gateway.domain.receipts import MessageState
 from gateway.ports.bus import Record
 from gateway.ports.record_store import CarrierKey, MessagePatch, ReceiptRaceError, ReceiptUpdate
 from gateway.store.pool import Database
-from tests.support.records import DAY, NOON, BackHalf, attempted, receipt
+from tests.support.records import DAY, NOON, BackHalf, a_message, attempted, receipt
 
 pytestmark = pytest.mark.postgres
 
@@ -399,3 +400,92 @@ def key_of(carrier_message_id: str) -> CarrierKey:
 
 def patch_of(message: Message) -> MessagePatch:
     return MessagePatch(message.id, "submitted", 2, False, "telco_a", 1, NOON, None, "")
+
+
+@pytest.mark.parametrize("analyzed_rows", [0, 1, 10, 50, 300])
+async def test_a_batch_reads_only_its_own_rows_whatever_the_statistics_say(
+    back: BackHalf, analyzed_rows: int
+) -> None:
+    """A partition is empty at midnight and analyzed when it is small; what is planned then must hold for a full one."""
+    made = 0
+
+    async def fill(count: int) -> list[Message]:
+        nonlocal made
+        messages = [a_message() for _ in range(count)]
+        await back.put(*(Accepted(one) for one in messages))
+        await back.put(*(attempted(one, f"id{made + n}") for n, one in enumerate(messages)))
+        await back.put_receipts(*(receipt(f"early{made + n}") for n in range(count)))
+        await back.turn()
+        made += count
+        return messages
+
+    first = await fill(analyzed_rows or 50)
+    if analyzed_rows:
+        async with back.db.acquire() as connection:
+            await connection.execute("ANALYZE")
+    # A plan made for the small partition stays with the session.
+    await read_per_statement(back, first, ids=range(made))
+    await fill(2_500)
+    last = await fill(50)
+    for name, rows in (await read_per_statement(back, last, ids=range(made - 50, made))).items():
+        assert rows <= 50 * 3, f"{name} read {rows} rows for 50"
+
+
+async def read_per_statement(back: BackHalf, messages: list[Message], *, ids: range) -> dict[str, int]:
+    """Run each batch statement for these messages, undone at the end; return how many rows each has read."""
+    read: dict[str, int] = {}
+    keys = [key_of(f"id{n}") for n in ids]
+    updates = [ReceiptUpdate(one.id, 1, 1, "delivered", "{}") for one in messages]
+    patches = [patch_of(one) for one in messages]
+    with contextlib.suppress(UndoneError):
+        async with back.db.transaction() as tx:
+            statements = {
+                "find": lambda: back.submissions.find(tx, keys, now_ms=NOON),
+                "submissions_of": lambda: back.submissions.submissions_of(tx, [one.id for one in messages]),
+                "apply": lambda: back.submissions.apply(tx, updates),
+                "patch": lambda: back.messages.patch_messages(tx, patches),
+                "take": lambda: back.parked.take(tx, [key_of(f"early{n}") for n in ids]),
+            }
+            for name, run in statements.items():
+                before = await tx.fetchval(ROWS_READ)
+                await run()
+                read[name] = await tx.fetchval(ROWS_READ) - before
+            raise UndoneError
+    assert read["find"] >= len(keys), read  # the counters count
+    return read
+
+
+class UndoneError(Exception):
+    """Takes back what was only tried."""
+
+
+# Of this transaction alone, and of the plans that the product really runs.
+ROWS_READ = "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_xact_user_tables"
+
+
+async def recorded(back: BackHalf) -> int:
+    """Return how many events the recorder has committed."""
+    places = [await back.bus.position(RECORDER_GROUP, EVENTS, partition) for partition in (0, 1)]
+    return sum(place.offset for place in places)
+
+
+async def test_segments_of_one_batch_make_one_event_and_every_receipt_is_in_the_timeline(
+    back: BackHalf,
+) -> None:
+    """F17: a receipt that leaves the message open changes nothing the recorder keeps."""
+    message = await back.submitted("a", "b", "c")
+    start = await recorded(back)
+    await back.put_receipts(receipt("a"), receipt("b"), receipt("c"), receipt("a"))
+    await back.turn()
+    assert await recorded(back) - start == 2  # delivered, and the duplicate
+    assert await back.state(message) == ("delivered", False)
+    assert (await back.timeline(message)).count("dlr") == 4
+
+
+async def test_what_the_carrier_says_of_a_failure_is_the_error_of_the_message(back: BackHalf) -> None:
+    message = await back.submitted("a")
+    await back.put_receipts(receipt("a", MessageState.UNDELIVERABLE, err="012"))
+    await back.turn()
+    view = await back.views.get_message("acme", message.id)
+    assert view is not None
+    assert (view.state, view.error) == ("undeliverable", "UNDELIVERABLE err:012")

@@ -33,6 +33,18 @@ async def test_a_message_is_delivered_with_a_complete_timeline() -> None:
         assert {"accepted", "submitted", "dlr"} <= set(types)
         times = [event["at"] for event in timeline["data"]]
         assert times == sorted(times)
+        await assert_nothing_leaked(stack, secrets=("4815", "5512345678", stack.key))
+
+
+async def assert_nothing_leaked(stack: Stack, *, secrets: tuple[str, ...]) -> None:
+    """P8: neither text nor number nor key is in logs or metrics."""
+    ports = [facts["admin_port"] for facts in (await stack.roles()).values() if "admin_port" in facts]
+    assert len(ports) == 3
+    pages = [await stack.get_text(f"http://127.0.0.1:{port}/metrics") for port in ports]
+    assert all("caudal_" in page for page in pages)
+    said = "\n".join(stack.lines + pages)
+    database_log = next((stack.folder / "var").glob("*.log")).read_text()
+    assert [secret for secret in secrets if secret in said or secret in database_log] == []
 
 
 async def test_a_message_of_three_segments_is_delivered_when_all_segments_are() -> None:

@@ -148,17 +148,21 @@ class MemoryDeferred:
 
 
 class MemoryBus:
-    """Only what intake uses: append within a transaction, and a lag that tests set."""
+    """Only what intake uses: append, and a lag that tests set."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: MemoryDatabase) -> None:
+        self._database = database
         self.lags: dict[str, list[Lag]] = {}
         self.fail_lag = False
 
     async def append(
         self, records: Sequence[Record], *, commits: Sequence[Commit] = (), tx: Durable | None = None
     ) -> None:
-        assert tx is not None
-        tx.records.extend(records)
+        if tx is not None:
+            tx.records.extend(records)
+            return
+        async with self._database.transaction() as own:  # as the Postgres bus: its own transaction
+            own.records.extend(records)
 
     async def lag(self, group: str) -> list[Lag]:
         if self.fail_lag:
@@ -271,7 +275,7 @@ class Bench:
         self.clock = SetClock()
         self.registry = CollectorRegistry()
         self.database = MemoryDatabase()
-        self.bus = MemoryBus()
+        self.bus = MemoryBus(self.database)
         self.keys = MemoryKeys(dict(KEYS))
         self.views = MemoryViews()
         self.idempotency = MemoryIdempotency(self.database)

@@ -17,6 +17,7 @@ from gateway.dispatch.lane import DEAD_LANE_TOPIC, LaneWorker
 from gateway.dispatch.metrics import DispatchMetrics
 from gateway.dispatch.plan import CarrierPlan, DispatchSettings
 from gateway.dispatch.references import References
+from gateway.domain.cutting import SegmentationOptions
 from gateway.domain.events import Attempted, Noted
 from gateway.domain.ids import new_uuid7
 from gateway.domain.message import Message, MessageClass
@@ -84,7 +85,11 @@ class LaneRig:
         self.settings = settings
         self.window = window
         self.plan = CarrierPlan(
-            CARRIER, Rate.parse(rate), lambda shard, shards: self.link, window=window, split=split
+            CARRIER,
+            Rate.parse(rate),
+            lambda shard, shards: self.link,
+            window=window,
+            segmentation=SegmentationOptions(split=split),
         )
         self.link = FakeLink(window=window)
         self.registry = CollectorRegistry()

@@ -156,6 +156,12 @@ class Stack:
         async with self._http.post(url, json=body) as answer:
             return await answer.json(content_type=None)
 
+    async def get_text(self, url: str) -> str:
+        """Fetch any other page as text."""
+        assert self._http is not None
+        async with self._http.get(url) as answer:
+            return await answer.text()
+
     async def roles(self) -> dict[str, Any]:
         """Return pid and ports of every child."""
         return await self.get_json(self.admin + "/roles")

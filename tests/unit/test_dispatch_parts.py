@@ -1,23 +1,21 @@
-"""The small parts of dispatch by themselves: references, throttle pause, positions, lane order, plans."""
+"""The small parts of dispatch by themselves: references, positions, lane order, plans."""
 
 from random import Random
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from gateway.dispatch.claims import Claims
 from gateway.dispatch.metrics import DispatchMetrics
-from gateway.dispatch.plan import CarrierPlan
+from gateway.dispatch.plan import CarrierPlan, DispatchSettings
 from gateway.dispatch.position import LanePosition
 from gateway.dispatch.references import References
-from gateway.dispatch.throttle_pause import ThrottlePause
 from gateway.dispatch.work import Lane, Work
 from gateway.domain.message import MessageClass
 from gateway.domain.outcomes import Refusal, Refused
 from gateway.ports.bus import Position
-from tests.support.lane_rig import a_message
+from tests.support.lane_rig import THREE_SEGMENTS, a_message
 from throttling.rates import SECOND_NS, Rate
-
-MS = 1_000_000
 
 
 def test_b16_a_reference_comes_again_only_after_all_others():
@@ -45,36 +43,6 @@ def test_references_forget_the_least_recent_pair():
     for recipient in ("525512345678", "56987654321", "573001112233"):
         references.draw("12345", recipient)
     assert len(references) == 2
-
-
-def test_throttle_pause_doubles_to_a_second_while_throttles_go_on():
-    pause = ThrottlePause()
-    now, waits = 0, []
-    for _ in range(6):
-        pause.throttled(now)
-        pause.throttled(now + MS)  # another answer to what was in flight already
-        waits.append(pause.wait_ns(now) // MS)
-        now = pause.until_ns
-    assert waits == [100, 200, 400, 800, 1000, 1000]
-
-
-def test_throttle_pause_is_forgotten_once_segments_are_taken_again():
-    pause = ThrottlePause()
-    pause.throttled(0)
-    pause.submitted(50 * MS)  # the answer to an earlier submit proves nothing
-    assert pause.is_active
-    pause.submitted(100 * MS)
-    assert not pause.is_active
-    pause.throttled(300 * MS)
-    assert pause.wait_ns(300 * MS) == 100 * MS
-
-
-def test_throttle_pause_honours_what_the_carrier_asks_for_within_a_second():
-    pause = ThrottlePause()
-    pause.throttled(0, retry_after_ms=700)
-    assert pause.wait_ns(0) == 700 * MS
-    pause.throttled(0, retry_after_ms=60_000)
-    assert pause.wait_ns(0) == 1000 * MS
 
 
 def test_position_continues_where_the_last_owner_stood():
@@ -111,7 +79,7 @@ def test_gap_in_the_log_counts_as_done():
 
 
 def _work(lane: int = 0, **fields) -> Work:
-    return Work(a_message(**fields), lane=lane, offset=0, on_settled=lambda *_: None)
+    return Work(a_message(**fields), lane=lane, offset=0)
 
 
 def test_lane_gives_accounts_their_turns_and_returned_messages_go_first():
@@ -155,6 +123,85 @@ def test_lane_emptied_and_refilled_is_the_same():
     lane.refill(*parts)
     assert (lane.ready, lane.held, lane.waiting_count) == (3, 6, 3)
     assert lane.take() is current
+
+
+def test_resting_message_is_held_but_not_offered_and_comes_back_once():
+    lane = Lane(1, claims=False)
+    rests, other = _work(), _work()
+    lane.push(rests)
+    lane.push(other)
+    lane.rest(lane.take())
+    lane.give_back(rests)
+    lane.rest(rests)
+    assert (lane.ready, lane.held, lane.resting_count) == (1, 2, 1)
+    assert lane.wake(rests)
+    assert not lane.wake(rests)
+    assert (lane.ready, lane.held, lane.resting_count) == (2, 2, 0)
+    assert [lane.take(), lane.take()] == [rests, other]
+
+
+def test_resting_message_leaves_the_lane_like_any_other():
+    lane = Lane(1, claims=False)
+    first, second = _work(), _work()
+    for work in (first, second):
+        lane.push(work)
+        lane.rest(lane.take())
+    lane.remove(first)
+    assert (lane.ready, lane.held) == (0, 1)
+    assert lane.empty() == ([second], [], [])
+    assert (lane.held, lane.resting_count) == (0, 0)
+
+
+def _claiming_lanes(count: int) -> tuple[tuple[Lane, ...], Claims]:
+    lanes = tuple(Lane(index, claims=index >= 2) for index in range(4))
+    for _ in range(count):
+        lanes[3].push(_work(3))
+    claims = Claims(lanes, per_s=1000, window=50, settings=DispatchSettings())
+    claims.positions = tuple(LanePosition(Position()) for _ in lanes)
+    return lanes, claims
+
+
+def test_p2_claims_reach_no_further_than_their_share_of_the_rate():
+    lanes, claims = _claiming_lanes(2000)
+    assert claims.wanted() is True
+    ((index, offsets),) = claims.choose()
+    assert (index, len(offsets)) == (3, 150)
+    assert claims.wanted() is None
+    claims.settle()
+    assert (lanes[3].ready, lanes[3].ahead) == (150, 150)
+    assert claims.choose() == []
+    for _ in range(80):
+        lanes[3].take()
+    assert claims.wanted() is False
+    for _ in range(70):
+        lanes[3].take()
+    assert claims.wanted() is True
+
+
+def test_p2_what_is_claimed_and_unfinished_is_bounded_by_window_and_rate():
+    lanes, claims = _claiming_lanes(2000)
+    offset = 0
+    for _ in range(10):
+        for _, offsets in claims.choose():
+            claims.positions[3].claim(range(offset, offset + len(offsets)))
+            offset += len(offsets)
+        claims.settle()
+        while lanes[3].ready:
+            lanes[3].take()
+    assert claims.positions[3].claimed_count == 50 + 150
+    assert claims.wanted() is None
+    claims.adapt(10.0)
+    assert sum(len(offsets) for _, offsets in claims.choose()) == 100  # slow flushes: a quarter of a second
+
+
+def test_p2_claims_count_segments():
+    lanes, claims = _claiming_lanes(0)
+    for _ in range(200):
+        lanes[3].push(_work(3, text=THREE_SEGMENTS))
+    ((_, offsets),) = claims.choose()
+    assert len(offsets) == 50
+    claims.settle()
+    assert lanes[3].ahead == 150
 
 
 @pytest.mark.parametrize(("shards", "share"), [(1, 100), (4, 25)])

@@ -1,10 +1,22 @@
 """Settings: unknown keys by line, secrets once, the environment over the file."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 
-from gateway.settings import SettingsError, load_settings
+from gateway.settings import (
+    AddressingSettings,
+    ProfileSettings,
+    Settings,
+    SettingsError,
+    TlsSettings,
+    load_settings,
+    place_of,
+)
 
 CARRIER = """
 [carriers.telco_a]
@@ -122,3 +134,69 @@ def test_the_settings_survive_the_way_to_a_child_process(tmp_path: Path) -> None
     again = Settings(**json.loads(settings.model_dump_json(by_alias=True)))
     assert again == settings
     assert again.carriers["telco_a"].resolved_password() == "hidden"
+
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = (ROOT / "caudal.example.toml").read_text(encoding="utf-8")
+OPTIONAL = re.compile(r"^# (?=[a-z_]+ = )", re.MULTILINE)
+
+
+def keys_of(model: type[BaseModel], *path: str) -> Iterator[tuple[str, ...]]:
+    """Yield every key of the tree; carriers and routes once."""
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        inner = next(
+            (kind for kind in (field.annotation, *get_args(field.annotation)) if is_section(kind)), None
+        )
+        if inner is None or inner is AddressingSettings:
+            yield (*path, key)
+        else:
+            yield from keys_of(inner, *path, *([key, "telco_a"] if key == "carriers" else [key]))
+
+
+def is_section(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def test_the_example_names_every_key_in_its_table() -> None:
+    texts: dict[str, str] = {}
+    table = ""
+    for line in EXAMPLE.splitlines():
+        if header := re.match(r"\[+([\w.]+)\]", line):
+            table = header[1]
+        texts[table] = texts.get(table, "") + line + "\n"
+    missing = [
+        ".".join(path)
+        for path in keys_of(Settings)
+        if not re.search(rf"\b{path[-1]} = ", texts.get(".".join(path[:-1]), ""))
+        and ".".join(path) not in texts  # a key with a table of its own
+    ]
+    assert missing == []
+
+
+def test_the_example_loads_with_each_of_its_optional_lines(tmp_path: Path) -> None:
+    optional = list(OPTIONAL.finditer(EXAMPLE))
+    assert len(optional) >= 10
+    base, _ = load_settings(write(tmp_path, EXAMPLE))
+    for match in optional:
+        text = EXAMPLE[: match.start()] + EXAMPLE[match.end() :]
+        settings, _ = load_settings(write(tmp_path, text))
+        assert settings != base, match
+
+
+def test_what_the_example_calls_the_default_is_the_default(tmp_path: Path) -> None:
+    settings, _ = load_settings(write(tmp_path, EXAMPLE))
+    carrier = settings.carriers["telco_a"]
+    assert carrier.profile.model_copy(update={"status": {}}) == ProfileSettings()
+    assert carrier.tls == TlsSettings()
+    plain = Settings()
+    for name in set(Settings.model_fields) - {"carriers", "routes"}:
+        assert getattr(settings, name) == getattr(plain, name), name
+
+
+def test_a_place_is_the_line_of_the_key_or_of_its_table(tmp_path: Path) -> None:
+    path = str(write(tmp_path, CARRIER + "[carriers.telco_a.tls]\nenabled = true\n"))
+    assert place_of(path, "carriers", "telco_a", "tls", "enabled") == f"{path}:7"
+    assert place_of(path, "carriers", "telco_a", "tls", "ca_file") == f"{path}:6"
+    assert place_of("demo", "carriers", "simulator") == "demo"
+    assert place_of(str(tmp_path / "gone.toml"), "api") == str(tmp_path / "gone.toml")

@@ -1,12 +1,17 @@
 """The pace of one bind and the waits between its connections; virtual time."""
 
+from collections import Counter, deque
+
 import pytest
 
 from adapters.smpp.classify import classify
-from adapters.smpp.pacing import BindPace, limiter
+from adapters.smpp.pacing import BindPace, ThrottledSegments, limiter
 from adapters.smpp.profile import CarrierProfile
 from adapters.smpp.reconnect import Reconnect
 from adapters.smpp.wire import constants as c
+from gateway.domain.message import OutboundSegment
+from gateway.domain.segmentation import SegmentPayload
+from tests.support.lane_rig import a_message
 
 SECOND = 1_000_000_000
 
@@ -92,6 +97,93 @@ def test_the_rate_never_falls_below_its_floor():
     for second in range(100):
         pace.throttled(second * 2 * SECOND)
     assert pace.rate.per_s == 2
+
+
+class VirtualCarrier:
+    """A carrier that answers after 5 ms and throttles some, and a lane that gives throttled ones back at once."""
+
+    def __init__(self, is_throttled, *, per_s: int = 2000, window: int = 100) -> None:
+        self.pace = BindPace(carrier=None, bind=None)
+        self.segments = ThrottledSegments()
+        self.sent: list[int] = []
+        self.delivered: list[tuple[int, object]] = []
+        self._is_throttled = is_throttled
+        self._gap_ns = SECOND // per_s
+        self._window = window
+
+    def run(self, segments: list, *, start_ns: int = SECOND) -> int:
+        """Send everything; return the virtual time at the end."""
+        todo, open_, now_ns, due_ns, taken_ns = deque(segments), deque(), start_ns, start_ns, 0
+        while todo or open_:
+            while open_ and open_[0][0] + 5_000_000 <= now_ns:
+                sent_ns, segment = open_.popleft()
+                if not self._is_throttled(segment, sent_ns):
+                    self.delivered.append((now_ns, segment))
+                    self.pace.succeeded(now_ns)
+                    taken_ns = sent_ns
+                    continue
+                if self.segments.is_about_the_bind(segment, sent_ns=sent_ns, taken_ns=taken_ns):
+                    self.pace.throttled(now_ns)
+                todo.appendleft(segment)
+            waits = [open_[0][0] + 5_000_000] if open_ else []
+            if todo and len(open_) < self._window:
+                wait_ns = max(self.pace.ask(now_ns).wait_ns, due_ns - now_ns)
+                if wait_ns <= 0:
+                    self.pace.take(now_ns)
+                    self.sent.append(now_ns)
+                    open_.append((now_ns, todo.popleft()))
+                    due_ns = now_ns + self._gap_ns
+                    continue
+                waits.append(now_ns + wait_ns)
+            if todo or open_:
+                now_ns = min(waits)
+        return now_ns
+
+    def sent_between(self, start_ns: int, end_ns: int) -> int:
+        return sum(1 for at_ns in self.sent if start_ns <= at_ns < end_ns)
+
+
+def segments(count: int) -> list[OutboundSegment]:
+    return [
+        OutboundSegment(a_message(), 1, 0, SegmentPayload(0, b"", b"hola"), lambda *_: None)
+        for _ in range(count)
+    ]
+
+
+def test_g3_all_throttled_for_ten_seconds_the_rate_falls_and_recovers():
+    carrier = VirtualCarrier(lambda segment, sent_ns: sent_ns < 11 * SECOND)
+    end_ns = carrier.run(segments(100))
+    assert len({id(segment) for _, segment in carrier.delivered}) == len(carrier.delivered) == 100
+    assert carrier.sent_between(SECOND, 2 * SECOND) > carrier.sent_between(2 * SECOND, 3 * SECOND) > 0
+    assert carrier.sent_between(3 * SECOND, 11 * SECOND) <= 20
+    assert end_ns <= 16 * SECOND
+
+
+def test_g3_a_full_rate_is_back_a_few_seconds_after_the_throttling():
+    carrier = VirtualCarrier(lambda segment, sent_ns: sent_ns < 3 * SECOND)
+    carrier.run(segments(20_000))
+    assert carrier.sent_between(9 * SECOND, 10 * SECOND) >= 1990
+
+
+def test_g3_single_throttled_numbers_hardly_slow_the_bind():
+    messages = segments(900)
+    tries = Counter()
+
+    def twice(segment, sent_ns):
+        tries[id(segment)] += 1
+        return segment in messages[::9] and tries[id(segment)] <= 2
+
+    carrier = VirtualCarrier(twice)
+    end_ns = carrier.run(list(messages))
+    assert len(carrier.delivered) == 900
+    assert max(tries.values()) == 3
+    assert end_ns <= SECOND + 3 * SECOND
+
+
+def test_a_lonely_throttled_segment_is_not_hammered():
+    carrier = VirtualCarrier(lambda segment, sent_ns: sent_ns < 11 * SECOND)
+    carrier.run(segments(1))
+    assert len(carrier.sent) <= 16
 
 
 # -- reconnecting ----------------------------------------------------------------------------------

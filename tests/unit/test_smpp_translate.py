@@ -1,6 +1,7 @@
 """Segments to submit_sm and deliver_sm to receipts, by a carrier's profile."""
 
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -10,6 +11,7 @@ from adapters.smpp.wire import constants as c
 from adapters.smpp.wire.codec import decode_submit_sm
 from adapters.smpp.wire.pdus import DataSm, DeliverSm
 from adapters.smpp.wire.tlv import Tlv
+from gateway.domain.alphabets import TextAlphabet, alphabet_of, decode_text
 from gateway.domain.gsm7 import encode_unpacked
 from gateway.domain.message import Message, MessageClass, OutboundSegment
 from gateway.domain.receipts import MessageState, MobileOriginated, Receipt
@@ -144,6 +146,26 @@ def test_a13_what_the_default_alphabet_lacks_is_not_sent_as_a_question_mark():
         submitted(a_translator(default_alphabet="latin1"), payload=payload)
 
 
+def test_a13_b19_the_default_alphabet_holds_in_message_payload_too():
+    text = encode_unpacked("Año @")
+    payload = SegmentPayload(0, b"", b"", (("message_payload", text),))
+    pdu = submitted(a_translator(default_alphabet="latin1"), payload=payload)
+    assert pdu.short_message == b""
+    assert pdu.tlvs == (Tlv(c.TAG_MESSAGE_PAYLOAD, "Año @".encode("latin-1")),)
+
+
+def test_a13_b18_only_the_text_is_in_the_default_alphabet():
+    tlvs = (("sar_msg_ref_num", 258), ("sar_total_segments", 2), ("sar_segment_seqnum", 1))
+    payload = SegmentPayload(0, b"", encode_unpacked("[1]"), tlvs)
+    pdu = submitted(a_translator(default_alphabet="ascii"), payload=payload)
+    assert (pdu.short_message, pdu.tlvs[0]) == (b"[1]", Tlv(c.TAG_SAR_MSG_REF_NUM, b"\x01\x02"))
+
+
+def test_d2_the_profile_decides_the_type_of_recipients():
+    pdu = submitted(a_translator(recipient=AddressType(2, 8)))
+    assert (pdu.dest_addr_ton, pdu.dest_addr_npi) == (2, 8)
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -246,3 +268,75 @@ def test_data_sm_brings_receipts_and_mo_too():
     assert receipt.carrier_message_id == "9"
     mo = translator.inbound(DataSm(source_addr="525512345678", tlvs=body), bind="rx1", now_ms=NOW_MS)
     assert mo.tlvs_hex == ((c.TAG_MESSAGE_PAYLOAD, b"id:9 stat:DELIVRD".hex()),)
+
+
+@pytest.mark.parametrize(
+    ("zone", "date", "expected"),
+    [
+        (None, b"2601151200", "2026-01-15T12:00:00"),
+        ("America/Mexico_City", b"2601151830", "2026-01-16T00:30:00Z"),
+        ("America/Santiago", b"2601151200", "2026-01-15T15:00:00Z"),
+        ("America/Santiago", b"2607151200", "2026-07-15T16:00:00Z"),
+        ("America/Bogota", b"20260115120059", "2026-01-15T17:00:59Z"),
+        ("America/Bogota", b"0000000000", None),
+        ("America/Bogota", b"99991231235959", "9999-12-31T23:59:59"),
+    ],
+)
+def test_f8_dates_are_instants_where_the_carriers_zone_is_known(zone, date, expected):
+    translator = a_translator(receipt_time_zone=None if zone is None else ZoneInfo(zone))
+    receipt = received(translator, esm_class=4, short_message=b"id:1 done date:" + date + b" stat:DELIVRD")
+    assert receipt.done_date == expected
+    assert receipt.received_at == NOW_MS
+
+
+@pytest.mark.parametrize(
+    ("data_coding", "alphabet"),
+    [
+        (0, "gsm7"),
+        (1, "ascii"),
+        (2, "binary"),
+        (3, "latin1"),
+        (4, "binary"),
+        (8, "ucs2"),
+        (9, "binary"),
+        (0x10, "gsm7"),
+        (0x14, "binary"),
+        (0x18, "ucs2"),
+        (0x20, "binary"),
+        (0x80, "binary"),
+        (0xC8, "gsm7"),
+        (0xE0, "ucs2"),
+        (0xF0, "gsm7"),
+        (0xF4, "binary"),
+        (0xF5, "binary"),
+    ],
+)
+def test_e7_data_coding_names_an_alphabet(data_coding, alphabet):
+    assert alphabet_of(data_coding) == alphabet
+
+
+@pytest.mark.parametrize(
+    ("default", "shown"), [("gsm7", "a¡\u20ac\ufffd"), ("latin1", "a@\x1beñ"), ("ascii", "a@\x1be\ufffd")]
+)
+def test_a13_an_mo_is_read_in_the_default_alphabet_of_its_carrier(default, shown):
+    mo = received(a_translator(default_alphabet=default), short_message=b"a@\x1be\xf1", data_coding=0)
+    assert mo.alphabet == default
+    assert decode_text(bytes.fromhex(mo.short_message_hex), mo.alphabet) == shown
+
+
+def test_a12_data_coding_1_is_ascii_whatever_the_default():
+    mo = received(a_translator(default_alphabet="latin1"), short_message=b"\x40 \x24", data_coding=1)
+    assert decode_text(bytes.fromhex(mo.short_message_hex), mo.alphabet) == "@ $"
+
+
+def test_a13_what_the_carrier_wants_for_an_alphabet_is_read_as_that_alphabet():
+    translator = a_translator(default_alphabet="latin1", data_coding_map={0: 0xF1, 8: 0x18, 3: 0xF1})
+    assert received(translator, data_coding=0xF1).alphabet is TextAlphabet.LATIN1
+    assert received(translator, data_coding=0x18).alphabet is TextAlphabet.UCS2
+    assert received(translator, data_coding=0).alphabet is TextAlphabet.LATIN1
+
+
+@pytest.mark.parametrize("alphabet", TextAlphabet)
+def test_i9_any_octets_can_be_read(alphabet):
+    text = decode_text(bytes(range(256)) + b"\xd8\x00\x41", alphabet)
+    assert text is None if alphabet is TextAlphabet.BINARY else text

@@ -25,6 +25,7 @@ Answering (each RequestReceived exactly once, in any order, also much later)::
     respond_error(command_id, sequence_number, *, command_status)        header-only error response
     accept_bind(sequence_number, *, system_id, now_ns, interface_version=0x34)   MC, answers BindRequested
     reject_bind(sequence_number, *, command_status)                      MC; the session stays OPEN, close it
+    release_backlog(now_ns) -> list[Event]                               MC, after either: what came behind the bind
 
 Reading: `state`, `role`, `free_slots` (0 unless bound for sending), `in_flight_count`, `unacknowledged_count`
 (requests handed to the driver and not yet answered: the measure for read back-pressure), `is_unbinding`,
@@ -91,13 +92,26 @@ class SmppConnection(SendingHalf):
 
     def receive_bytes(self, data: bytes, *, now_ns: int) -> list[Event]:
         """Return the events of these octets; never raises for anything a peer can send."""
-        events: list[Event] = []
         if self._is_over():
-            return events
+            return []
         self._timers.heard(now_ns)
+        frames = self._framer.feed(data)
+        if self.has_backlog:
+            frames = self._take_backlog() + frames
+        return self._receive(frames, now_ns)
+
+    def release_backlog(self, now_ns: int) -> list[Event]:
+        """Return the events that waited for the driver's answers; `tick` gives them as well.
+
+        These are requests that came behind a bind, and the end of the session when the stream is lost behind requests.
+        """
+        return self._receive(self._take_backlog(), now_ns) if self.has_backlog else []
+
+    def _receive(self, frames: list[Frame], now_ns: int) -> list[Event]:
+        events: list[Event] = []
         append = events.append
         settle = self._window.settle
-        for frame in self._framer.feed(data):
+        for frame in frames:
             command_id, command_status, sequence_number, body = frame
             if command_id > RESPONSE_BIT:
                 request = settle(sequence_number, command_id)
@@ -123,19 +137,23 @@ class SmppConnection(SendingHalf):
                 return events
         if events:
             self._timers.last_operation_ns = now_ns
-        if self._framer.lost is not None:
+        if self._peer_unbind_sequence is not None:
+            self._finish_peer_unbind(events, force=False)
+        if events and self.unacknowledged_count:
+            return events  # the driver may still answer what came before; `has_backlog` says that more is to come
+        if self._framer.lost is not None and self._bind_request is None and not self._is_over():
             # I1: one reaction, and the position in the stream is gone for good.
             self._out.append(header(16, c.GENERIC_NACK, c.ESME_RINVCMDLEN, 0))
             self.counters.malformed_pdus += 1
             self._close(events, CloseReason.FRAMING_LOST, self._framer.lost)
-        elif self._peer_unbind_sequence is not None:
-            self._finish_peer_unbind(events, force=False)
         return events
 
     def tick(self, now_ns: int) -> list[Event]:
         """Act on every deadline that has come; call it at `next_deadline_ns` or later, early calls do nothing."""
-        events: list[Event] = []
-        if self.state is SessionState.CLOSED:
+        if self._is_over():
+            return []
+        events = self.release_backlog(now_ns)
+        if self._is_over():
             return events
         for sequence_number, request in self._window.expire(now_ns):
             unanswered = Unanswered(
@@ -251,6 +269,8 @@ class SmppConnection(SendingHalf):
         if status == c.ESME_RINVCMDID:
             self.counters.unknown_commands += 1
             self._out.append(header(16, c.GENERIC_NACK, status, sequence_number))
+            return
+        if self._bind_request is not None and self._hold(frame):
             return
         self.counters.refused_requests += 1
         if command_id not in UNANSWERED_REQUESTS:

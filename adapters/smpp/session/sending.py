@@ -17,7 +17,7 @@ from adapters.smpp.session.timers import Timers, TimerSettings
 from adapters.smpp.session.window import Window
 from adapters.smpp.wire import constants as c
 from adapters.smpp.wire.codec import encode, encode_deliver_sm_resp, encode_submit_sm_resp
-from adapters.smpp.wire.framer import Framer
+from adapters.smpp.wire.framer import Frame, Framer
 from adapters.smpp.wire.pdus import BindReceiver, BindTransceiver, BindTransmitter, Pdu
 
 _PERMITTED = {
@@ -63,6 +63,8 @@ class SendingHalf:
         "_can_send",
         "_enquire_sequence",
         "_framer",
+        "_held",
+        "_held_octets",
         "_may",
         "_operational",
         "_out",
@@ -104,6 +106,8 @@ class SendingHalf:
         self._unbind_sequence: int | None = None
         self._unbind_reason = CloseReason.UNBOUND
         self._peer_unbind_sequence: int | None = None
+        self._held: list[Frame] = []
+        self._held_octets = 0
         self._unflushed_from = self._window.next_sequence
         self._enter(SessionState.OPEN)
 
@@ -133,11 +137,20 @@ class SendingHalf:
         return bool(self._out)
 
     @property
+    def has_backlog(self) -> bool:
+        """Whether `release_backlog` would give events: the bind that they came behind is answered by now."""
+        return (
+            (bool(self._held) or self._framer.lost is not None)
+            and self._bind_request is None
+            and self.state is not SessionState.CLOSED
+        )
+
+    @property
     def next_deadline_ns(self) -> int | None:
         """When `tick` is due next, None for never."""
         if self.state is SessionState.CLOSED:
             return None
-        if self._peer_unbind_sequence is not None and self._is_settled:
+        if self.has_backlog or (self._peer_unbind_sequence is not None and self._is_settled):
             return self._timers.last_rx_ns
         timers, window = self._timers.next_deadline_ns(), self._window.next_deadline_ns()
         if timers is None or window is None:
@@ -240,6 +253,22 @@ class SendingHalf:
     @property
     def _is_settled(self) -> bool:
         return self.unacknowledged_count == 0 and not self._window.open_requests
+
+    def _hold(self, frame: Frame) -> bool:
+        """Keep a request that came behind a bind not yet judged: how TCP cut the stream must not decide its fate (I7).
+
+        False when one PDU's worth of octets is kept already.
+        """
+        octets = 16 + len(frame.body)
+        if self._held_octets + octets > self.config.max_pdu_octets:
+            return False
+        self._held.append(frame)
+        self._held_octets += octets
+        return True
+
+    def _take_backlog(self) -> list[Frame]:
+        held, self._held, self._held_octets = self._held, [], 0
+        return held
 
     def _answer(self, octets: bytes) -> None:
         if self.state is SessionState.CLOSED:

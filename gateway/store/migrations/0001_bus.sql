@@ -15,27 +15,30 @@ CREATE TABLE bus_partition (
     autovacuum_vacuum_scale_factor = 0
 );
 
+-- A row is a block: neighbouring records of one append, since a row for each would cost ten times as much to write,
+-- read and delete. The offsets of a partition have no gaps, within a block either.
 CREATE TABLE bus_log (
     partition_id int         NOT NULL,
-    log_offset   bigint      NOT NULL,
+    last_offset  bigint      NOT NULL,
+    records      int         NOT NULL,
     appended_at  timestamptz NOT NULL,
-    value        bytea       NOT NULL,
-    PRIMARY KEY (partition_id, log_offset)
+    block        bytea       NOT NULL,  -- the length of each record in four octets, then the records
+    PRIMARY KEY (partition_id, last_offset)
 ) WITH (
-    -- A vacuum reads the whole index, so it waits for a tenth of a big backlog.
-    autovacuum_vacuum_threshold = 50000,
+    -- A full block has a page of its own: some 30 MB, or a tenth of a big backlog.
+    autovacuum_vacuum_threshold = 4000,
     autovacuum_vacuum_scale_factor = 0.1,
     -- Rows are deleted long before they would be frozen: inserts alone are no reason to vacuum.
     autovacuum_vacuum_insert_threshold = -1,
     -- Cutting the file takes a lock that stops appends; the space is used again anyway.
     vacuum_truncate = off,
-    autovacuum_analyze_threshold = 100000,
+    autovacuum_analyze_threshold = 20000,
     autovacuum_analyze_scale_factor = 0.5,
-    -- Long messages stay in the row.
+    -- A block stays in its row; only a record too long for a page does not.
     toast_tuple_target = 8160
 );
--- Records live for seconds: compressing the long ones costs more than it saves.
-ALTER TABLE bus_log ALTER COLUMN value SET STORAGE EXTERNAL;
+-- Records live for seconds: compressing them costs more than it saves.
+ALTER TABLE bus_log ALTER COLUMN block SET STORAGE EXTERNAL;
 
 -- Where a group stands. completed and claimed are ranges, flattened: {start, end, start, end, ...}.
 CREATE TABLE bus_position (

@@ -59,7 +59,7 @@ CREATE TABLE submissions (
     response_ms int NOT NULL,
     -- Updated by dlr alone, and never again once receipt_state is final.
     receipt_state text,
-    receipt jsonb,                      -- message_state, received_at and the raw fields; message text cut off
+    receipt json,                       -- kept as written, never searched: message_state, received_at and the raw fields; message text cut off
     PRIMARY KEY (message_id, segment_index, attempt)
 ) PARTITION BY RANGE (message_id);
 

@@ -1,0 +1,141 @@
+"""How one carrier wants texts cut: one value that intake counts with and dispatch cuts with (sms-domain B27).
+
+Made from the carrier's profile by `gateway.runtime.carriers`. A message is counted for the carrier it is routed to;
+on another carrier after a failover it is cut by that one's options, which may give another number of segments.
+"""
+
+from dataclasses import dataclass
+
+from gateway.domain.errors import SegmentationError
+from gateway.domain.gsm7 import alphabet
+from gateway.domain.segmentation import (
+    MAX_SEGMENTS,
+    SPLITS,
+    MeasuredText,
+    Segmentation,
+    measure_text,
+    segment_text,
+)
+
+DEFAULT_ALPHABETS = frozenset({"gsm7", "latin1", "ascii"})
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentationOptions:
+    """The options of `gateway.domain.segmentation` that belong to a carrier; SegmentationError when they make no sense.
+
+    `default_alphabet` is what data_coding 0 means there (A13): a text of GSM 7-bit that it lacks a character of goes
+    as UCS-2. Its segments keep the budget of septets, because that is what goes over the air.
+    """
+
+    split: str = "udh"
+    reference_bits: int = 8
+    packed: bool = False
+    national_single_shift: int = 0
+    national_locking_shift: int = 0
+    default_alphabet: str = "gsm7"
+
+    def __post_init__(self) -> None:
+        if self.split not in SPLITS:
+            raise SegmentationError("invalid_option", f"split {self.split!r} is not one of udh, sar, payload")
+        if self.reference_bits not in (8, 16):
+            raise SegmentationError(
+                "invalid_option", f"reference_bits {self.reference_bits} is not one of 8, 16"
+            )
+        if self.default_alphabet not in DEFAULT_ALPHABETS:
+            raise SegmentationError(
+                "invalid_option",
+                f"default_alphabet {self.default_alphabet!r} is not one of gsm7, latin1, ascii",
+            )
+        alphabet(self.national_single_shift, self.national_locking_shift)
+        if self.default_alphabet != "gsm7" and (
+            self.packed or self.national_single_shift or self.national_locking_shift
+        ):
+            raise SegmentationError(
+                "invalid_option", "packed septets and national shifts need the GSM alphabet"
+            )
+
+    @property
+    def draw_bits(self) -> int:
+        """How many bits a concatenation reference has (SAR: always 16)."""
+        return 16 if self.split == "sar" else self.reference_bits
+
+    def measure(
+        self,
+        text: str,
+        *,
+        encoding: str = "auto",
+        transliterate: bool = False,
+        max_segments: int = MAX_SEGMENTS,
+    ) -> MeasuredText:
+        """Return what `cut` will send and how many segments that is; raises SegmentationError."""
+        measured = measure_text(
+            text,
+            encoding=encoding,
+            reference_bits=self.reference_bits,
+            split=self.split,
+            transliterate=transliterate,
+            national_single_shift=self.national_single_shift,
+            national_locking_shift=self.national_locking_shift,
+            max_segments=max_segments,
+        )
+        if measured.encoding != "gsm7" or self._lacks(measured.text) is None:
+            return measured
+        if encoding == "gsm7":
+            raise self._not_in_default_alphabet(measured.text)
+        # The text as it was written: what was made plain for the sake of septets need not be (C4).
+        return measure_text(
+            text,
+            encoding="ucs2",
+            reference_bits=self.reference_bits,
+            split=self.split,
+            max_segments=max_segments,
+        )
+
+    def cut(self, text: str, *, encoding: str, reference: int = 0) -> Segmentation:
+        """Return the segments of a text that was measured, here or for another carrier; raises SegmentationError.
+
+        A text that is GSM 7-bit elsewhere and not here goes as UCS-2.
+        """
+        if encoding == "gsm7":
+            if self._lacks(text) is None:
+                try:
+                    return self._segment(text, encoding, reference)
+                except SegmentationError as error:
+                    if error.code != "not_in_alphabet":
+                        raise
+            encoding = "ucs2"
+        return self._segment(text, encoding, reference)
+
+    def _segment(self, text: str, encoding: str, reference: int) -> Segmentation:
+        return segment_text(
+            text,
+            encoding=encoding,
+            reference=reference,
+            reference_bits=self.reference_bits,
+            split=self.split,
+            packed=self.packed,
+            national_single_shift=self.national_single_shift,
+            national_locking_shift=self.national_locking_shift,
+        )
+
+    def _lacks(self, text: str) -> int | None:
+        """Return the index of the first character that data_coding 0 cannot say here, or None."""
+        if self.default_alphabet == "gsm7" or text.isascii():
+            return None
+        try:
+            text.encode(self.default_alphabet)
+        except UnicodeEncodeError as error:
+            return error.start
+        return None
+
+    def _not_in_default_alphabet(self, text: str) -> SegmentationError:
+        index = self._lacks(text) or 0
+        return SegmentationError(
+            "not_in_alphabet",
+            f"character U+{ord(text[index]):04X} at index {index} is not in the carrier's {self.default_alphabet}",
+        )
+
+
+USUAL_SEGMENTATION = SegmentationOptions()
+"""What SMPP 3.4 carriers take that say nothing else."""

@@ -1,0 +1,154 @@
+"""`[carriers.<id>]`: where a carrier is, who we are to it, what it sold. Its dialect is `profile`.
+
+`examples` of a field are TOML values: deploy/docs/carriers.md shows them, and a test loads every one.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from gateway.settings.base import Printable, RateText, Section, SettingsError, check_printable
+from gateway.settings.profile import ProfileSettings
+
+_MAX_PASSWORD_OCTETS = 8  # SMPP 3.4 §5.2.2
+
+
+class TlsSettings(Section):
+    """TLS towards a carrier, at least version 1.2."""
+
+    enabled: bool = Field(False, description="Speak TLS to the carrier.", examples=["true"])
+    server_name: str | None = Field(
+        None,
+        description="Name expected in the carrier's certificate; default is the host.",
+        examples=['"smpp.telco-a.example"'],
+    )
+    ca_file: Path | None = Field(
+        None,
+        description="CA certificates (PEM) to trust instead of the system's.",
+        examples=['"/etc/caudal/telco-a-ca.pem"'],
+    )
+    certificate_file: Path | None = Field(
+        None,
+        description="Client certificate (PEM), where the carrier asks for one.",
+        examples=['"/etc/caudal/client.pem"'],
+    )
+    key_file: Path | None = Field(
+        None,
+        description="Private key of the client certificate (PEM, without passphrase); "
+        "default is the key in `certificate_file`.",
+        examples=['"/etc/caudal/client.key"'],
+    )
+    verify: bool = Field(
+        True,
+        description="Check the carrier's certificate and name. `false` is for test benches: "
+        "whoever answers gets the password and every message.",
+        examples=["true"],
+    )
+
+    @field_validator("key_file")
+    @classmethod
+    def _with_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and info.data.get("certificate_file") is None:
+            raise ValueError("a key is of use only with certificate_file")
+        return value
+
+
+class CarrierSettings(Section):
+    """One carrier: where it is, who we are to it, what it sold, how it speaks."""
+
+    protocol: Literal["smpp"] = Field(
+        "smpp", description="How the carrier is spoken to.", examples=['"smpp"']
+    )
+    host: str = Field(
+        min_length=1, description="Host name or address of the carrier.", examples=['"smpp.telco-a.example"']
+    )
+    port: int = Field(ge=0, le=65535, description="Port of the carrier.", examples=["2775"])
+    system_id: Printable = Field(
+        max_length=15, description="Login name given by the carrier (SMPP 3.4 §5.2.1).", examples=['"acme"']
+    )
+    password: Printable = Field(
+        "",
+        max_length=_MAX_PASSWORD_OCTETS,
+        repr=False,
+        description="Password, at most 8 octets (SMPP 3.4 §5.2.2).",
+        examples=['"secret"'],
+    )
+    password_file: Path | None = Field(
+        None, description="File that holds the password.", examples=['"/run/secrets/telco_a"']
+    )
+    password_env: str | None = Field(
+        None, description="Environment variable that holds the password.", examples=['"TELCO_A_PASSWORD"']
+    )
+    rate: RateText = Field(
+        "10/s",
+        description="Segments per second the carrier sold, over all binds.",
+        examples=['"100/s"'],
+        json_schema_extra={"limits": "with unit: `100/s`, `6000/min`"},
+    )
+    burst: int | None = Field(
+        None,
+        ge=0,
+        le=10_000,
+        description="Segments above the rate in any second; default 2 % of the rate.",
+        examples=["2"],
+    )
+    binds: int = Field(1, ge=1, le=32, description="Sessions to open.", examples=["2"])
+    bind_type: Literal["transceiver", "transmitter_receiver"] = Field(
+        "transceiver",
+        description="One TRX session a bind, or a TX and an RX pair.",
+        examples=['"transmitter_receiver"'],
+    )
+    bind_rate: RateText | None = Field(
+        None,
+        description="Segments per second of one bind, where the carrier limits it.",
+        examples=['"50/s"'],
+        json_schema_extra={"limits": "with unit: `50/s`"},
+    )
+    window: int = Field(
+        10,
+        ge=1,
+        le=1000,
+        description="Unanswered submits on one bind; rate of a bind = window / response time.",
+        examples=["50"],
+    )
+    tls: TlsSettings = Field(TlsSettings(), description="TLS towards the carrier.")
+    profile: ProfileSettings = Field(ProfileSettings(), description="The carrier's dialect.")
+
+    @model_validator(mode="after")
+    def _one_password(self) -> "CarrierSettings":
+        given = [name for name in ("password", "password_file", "password_env") if getattr(self, name)]
+        if len(given) > 1:
+            raise ValueError(f"give the password once, not by {' and '.join(given)}")
+        return self
+
+    def resolved_password(self) -> str:
+        """Return the password from wherever it is kept; SettingsError when it is missing or too long."""
+        if self.password_file is not None:
+            return _limited(_read_secret(self.password_file), f"password in {self.password_file}")
+        if self.password_env is not None:
+            value = os.environ.get(self.password_env)
+            if value is None:
+                raise SettingsError(f"the variable {self.password_env} (password_env) is not set")
+            return _limited(value, f"password in ${self.password_env}")
+        return self.password
+
+
+def _read_secret(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"cannot read the secret {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"the secret {path} is not UTF-8 text") from None
+
+
+def _limited(value: str, what: str) -> str:
+    octets = len(value.encode())
+    if octets > _MAX_PASSWORD_OCTETS:
+        raise SettingsError(f"{what} has {octets} octets, the limit is {_MAX_PASSWORD_OCTETS}")
+    try:
+        return check_printable(value)
+    except ValueError as error:
+        raise SettingsError(f"{what}: {error}") from None

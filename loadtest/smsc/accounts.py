@@ -1,0 +1,67 @@
+"""What the centre, its sessions and its operations hand to each other: sessions, accounts, receipts, taken segments."""
+
+from collections import deque
+from typing import NamedTuple, Protocol
+
+from adapters.smpp.session.connection import SmppConnection
+from loadtest.smsc.behaviour import HiddenLimit
+
+
+class Session(Protocol):
+    """What the centre sees of a connection."""
+
+    number: int
+    connection: SmppConnection
+    account: "Account | None"
+    ignored_count: int
+
+    def flush(self) -> None:
+        """Write what the connection has queued."""
+
+    def drop(self) -> None:
+        """Close the TCP connection at once."""
+
+    def unbind(self) -> None:
+        """Ask the ESME to leave."""
+
+    def hold(self) -> None:
+        """Read no more."""
+
+    def release(self) -> None:
+        """Go on where `hold` stopped."""
+
+    def tick(self, now_ns: int) -> None:
+        """Act on the deadlines that have come."""
+
+
+class Receipt(NamedTuple):
+    """A receipt on its way: its segment, final state, ready-made addresses, submit date, the segment that has the id."""
+
+    number: int
+    state: int
+    head: bytes
+    submitted: bytes
+    id_number: int
+
+
+class Taken(NamedTuple):
+    """What was decided on a segment: status, its number in the record, when to answer (0: never)."""
+
+    status: int
+    number: int
+    answer_ns: int
+
+
+class Account:
+    """One system_id: its sessions that receive, and the receipts that wait for one of them."""
+
+    __slots__ = ("held", "index", "limit", "password", "receivers", "session_count", "system_id")
+
+    def __init__(self, system_id: str, password: str, *, index: int, mps: float | None) -> None:
+        self.system_id = system_id
+        self.password = password
+        self.index = index
+        self.limit = HiddenLimit(mps) if mps else None
+        self.receivers: deque[Session] = deque()
+        self.session_count = 0
+        self.held: deque[Receipt] = deque()
