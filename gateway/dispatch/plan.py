@@ -49,13 +49,13 @@ class CarrierPlan:
     def slack_ns(self) -> int:
         """How late a permit of one shard may be taken without being lost.
 
-        Over all shards that makes three quarters of `burst`: the rest is for what the network bunches up on the way
-        to the carrier, whose clock is the one that counts.
+        Over all shards that makes five eighths of `burst`: the rest is for what the network bunches up on the way to
+        the carrier, whose clock is the one that counts.
         """
         burst = self.burst
         if burst is None:
             burst = max(1, int(float(self.rate.per_s) * _DEFAULT_BURST_SHARE))
-        return min(burst * self.shard_rate.gap_ns * 3 // (4 * self.shards), SECOND_NS)
+        return min(burst * self.shard_rate.gap_ns * 5 // (8 * self.shards), SECOND_NS)
 
     def governor(self) -> Governor:
         """Return a new limiter for one shard."""

@@ -73,7 +73,7 @@ class Pump:
         )
         # Coming late costs no rate: the limiter makes good what a caller that it told to wait is late. So several
         # permits share one wake-up and one write, well within the limiter's patience.
-        self._least_timer_ns = max(_LEAST_TIMER_NS, min(_MOST_COALESCED_NS, plan.slack_ns // 4))
+        self._least_timer_ns = max(_LEAST_TIMER_NS, min(_MOST_COALESCED_NS, plan.slack_ns * 3 // 10))
         self._timer: asyncio.TimerHandle | None = None
         self._is_due = False
         self._is_stopped = False

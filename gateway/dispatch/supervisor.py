@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 from collections.abc import Sequence
 from random import Random
 from typing import Final
@@ -26,8 +25,6 @@ _START_TIMEOUT_S: Final = 30.0
 _FLUSH_GRACE_S: Final = 5.0
 _RETRY_FIRST_S: Final = 1.0
 _RETRY_MAX_S: Final = 30.0
-# Messages in hand live for a second and make no cycles: looking at them often finds nothing. 3000 take 3 ms.
-_COLLECT_AFTER: Final = (3000, 3, 100)
 
 
 class DispatchSupervisor:
@@ -69,7 +66,6 @@ class DispatchSupervisor:
         """Work until `stop`; what is in flight then gets `drain_s` for its answers."""
         async with asyncio.timeout(_START_TIMEOUT_S):
             await self._prepare_topics()
-        _spare_what_stays()
         async with asyncio.TaskGroup() as group:
             for plan in self._plans:
                 for shard in range(plan.shards):
@@ -206,16 +202,6 @@ class DispatchSupervisor:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
-
-
-def _spare_what_stays() -> None:
-    """Keep what was loaded until now out of every later garbage collection.
-
-    A full collection over all modules takes 90 ms, in which a carrier loses more permits than its limiter makes good.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_COLLECT_AFTER)
 
 
 def _raise_single(task: "asyncio.Task[None]") -> None:

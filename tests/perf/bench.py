@@ -107,12 +107,17 @@ async def measure(
     title: str,
     count: int,
     post: Callable[[list[dict[str, Any]]], Coroutine[Any, Any, list[float]]],
+    *,
+    single_segment: bool = False,
 ) -> None:
     """Post, wait until everything is delivered, print."""
     ledger = Ledger(accepted={str(i): ("", "") for i in range(count)})
     known = sum((await states(stack)).values())
     ledger.accepted |= {f"old-{i}": ("", "") for i in range(known)}
-    messages = [{key: value for key, value in row.items() if key != "client_ref"} for row in rows(count)]
+    messages = [
+        {key: value for key, value in row.items() if key != "client_ref"}
+        for row in rows(count, single_segment=single_segment)
+    ]
     before, started = await usage(stack), time.perf_counter()
     latencies = await post(messages)
     await until_settled(stack, ledger, limit_s=300)
@@ -193,6 +198,13 @@ async def whole_life(count: int, single_count: int) -> None:
             stack, [dict(row, client_ref=f"w{i}") for i, row in enumerate(rows(1_000))], size=100, at_once=2
         )
         await measure(stack, "batches of 100", count, lambda m: post_batches(stack, m, size=100, at_once=4))
+        await measure(
+            stack,
+            "batches of 100, one segment each",
+            count,
+            lambda m: post_batches(stack, m, size=100, at_once=4),
+            single_segment=True,
+        )
         await measure(
             stack,
             "single POSTs, 64 at once",

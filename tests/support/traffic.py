@@ -20,7 +20,9 @@ _TEXTS = (
 _FORMS = ("+5255{:08d}", "+569{:08d}", "+57300{:07d}")
 
 
-def rows(count: int, *, seed: int = 7, prefix: str = "row") -> Iterator[dict[str, Any]]:
+def rows(
+    count: int, *, seed: int = 7, prefix: str = "row", single_segment: bool = False
+) -> Iterator[dict[str, Any]]:
     """Yield messages for `POST /v1/messages:batch`, each with a client_ref of its own."""
     pick = random.Random(seed)
     for index in range(count):
@@ -30,7 +32,7 @@ def rows(count: int, *, seed: int = 7, prefix: str = "row") -> Iterator[dict[str
         number = (12 if digits == 8 and "55" in form else 87) * 10 ** (digits - 2) + pick.randrange(
             10**4
         ) * 100
-        text = pick.choice(_TEXTS).format(
+        text = pick.choice(_TEXTS[:1] if single_segment else _TEXTS).format(
             n=pick.randrange(10_000),
             name=pick.choice(_NAMES),
             day=pick.randrange(1, 29),
