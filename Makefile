@@ -56,6 +56,7 @@ bench: dev ## messages per second and CPU seconds per 1,000 messages, by process
 
 docs: dev ## write the pages that are made from code and tests
 	$(BIN)/python deploy/docs/make_pages.py
+	$(BIN)/python deploy/docs/make_carriers.py
 	$(BIN)/python deploy/docs/make_compliance.py
 
 lock: ## compile the pinned, hashed requirements (needs uv on the PATH or in .venv)

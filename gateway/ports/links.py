@@ -9,8 +9,8 @@
 6. `drain` stops new submits, waits for answers, unbinds; what stayed open is settled as `Ambiguous`.
 7. State changes are typed events.
 8. Reconnects with jittered back-off of its own, reset only after a bound period of stability.
-9. A link that answers `Throttled` paces itself: `ready` says how long to wait. The lane does not pause on top of it.
-10. Never logs text, passwords or full numbers.
+9. Never logs text, passwords or full numbers.
+10. A link that answers `Throttled` paces itself: `ready` says how long to wait. The lane does not pause on top of it.
 """
 
 from collections.abc import Sequence

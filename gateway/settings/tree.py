@@ -138,7 +138,7 @@ class Settings(BaseSettings):
 
 
 DEMO_CARRIER = "simulator"
-# A thousand a second: enough to feel fast, low enough to see the rate being kept.
+# Two thousand a second: enough to feel fast, low enough to see the rate being kept.
 DEMO: Mapping[str, Any] = {
     "simulator": {"enabled": True},
     "carriers": {
