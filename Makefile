@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test test-fast lint format faults kafka bench docs lock clean
+.PHONY: help setup dev run test test-fast lint format faults scenarios kafka bench docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -44,8 +44,12 @@ format: dev ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-faults: dev ## kill -9, hostile peers, full disks
-	$(PYTEST) tests/faults
+faults: dev ## every fault under load on both buses, RUNS seeded runs each (20)
+	$(BIN)/python -m tests.faults --runs $(RUNS)
+RUNS ?= 20
+
+scenarios: dev ## the promises of dispatch at full length: rate, hidden limit, OTP under a campaign, outage, handover
+	@for one in rate hidden-limit outage handover otp-under-campaign; do echo "== $$one"; $(BIN)/python -m tests.scenarios $$one || exit 1; done
 
 kafka: ## run a real Apache Kafka on loopback (Ctrl-C stops it)
 	@exec deploy/kafka/run.sh

@@ -19,7 +19,7 @@ from dlr.parking import PARKED_MS, Parking
 from gateway.bus.codec import decode_as, encode
 from gateway.bus.reader import BatchReader, Taken
 from gateway.bus.reader_metrics import ReaderMetrics
-from gateway.bus.topics import DLR_GROUP, EVENTS, RECEIPTS
+from gateway.bus.topics import DLR_GROUP, EVENTS, RECEIPTS, RECORDER_GROUP
 from gateway.domain.events import Receipted
 from gateway.domain.lifecycle import FINALS, State
 from gateway.domain.receipts import MessageState, Receipt
@@ -35,10 +35,14 @@ from gateway.ports.record_store import (
     Submission,
 )
 from gateway.ports.store import Transactions
-from gateway.telemetry.metrics import counter, histogram
+from gateway.telemetry.metrics import counter, histogram, observe_many
 
 SETTLE_S: Final = 0.2
 """How old a receipt should be before it is looked up: the recorder is then done with its submission as a rule."""
+
+_MAX_BEHIND: Final = 2_000
+_LOOK_AGAIN_S: Final = 0.1
+_MAX_LOOKS: Final = 20
 
 _LEAVES_ATTEMPTS_ALONE: Final = (State.DELIVERED, State.SUBMITTED)
 """States of the only segment's first attempt that later attempts cannot change."""
@@ -66,17 +70,22 @@ class DlrMetrics:
     def __init__(self, registry: CollectorRegistry, *, carriers: Sequence[str] = ()) -> None:
         self.received = counter(registry, "dlr_received_total")
         self.latency = histogram(registry, "dlr_latency_seconds")
+        self._processing = histogram(registry, "dlr_processing_seconds")
         self.unmatched = counter(registry, "dlr_unmatched_total")
         self.duplicate = counter(registry, "dlr_duplicate_total")
         self.out_of_order = counter(registry, "dlr_out_of_order_total")
+        self.touch(carriers)
+
+    def touch(self, carriers: Sequence[str]) -> None:
+        """Make the series of these carriers exist."""
         for carrier in carriers:
             for state in MessageState:
                 self.received.labels(carrier, state.value)
             for one in (self.latency, self.unmatched, self.duplicate, self.out_of_order):
                 one.labels(carrier)
 
-    def judged(self, counted: Sequence[tuple[Receipt, Submission, Effect]]) -> None:
-        """Count the receipts of a batch that found their segment."""
+    def judged(self, counted: Sequence[tuple[Receipt, Submission, Effect]], *, now_ms: int) -> None:
+        """Count the receipts of a batch that found their segment and are stored now."""
         kinds = Counter((receipt.carrier, receipt.message_state, effect) for receipt, _, effect in counted)
         for (carrier, message_state, effect), count in kinds.items():
             self.received.labels(carrier, message_state.value).inc(count)
@@ -84,11 +93,16 @@ class DlrMetrics:
                 self.duplicate.labels(carrier).inc(count)
             elif effect is not Effect.APPLIED:
                 self.out_of_order.labels(carrier).inc(count)
-        latencies = {carrier: self.latency.labels(carrier) for carrier, _, _ in kinds}
+        stored_s: list[float] = []
+        waited_s: dict[str, list[float]] = {carrier: [] for carrier, _, _ in kinds}
         for receipt, submission, effect in counted:
-            if effect is Effect.APPLIED and receipt.state.is_final:
-                waited_ms = max(0, receipt.received_at - submission.submitted_at)
-                latencies[receipt.carrier].observe(waited_ms / 1000)
+            received_at = receipt.received_at
+            stored_s.append(max(0, now_ms - received_at) / 1000)
+            if effect is Effect.APPLIED and submission.receipt_state in FINALS:
+                waited_s[receipt.carrier].append(max(0, received_at - submission.submitted_at) / 1000)
+        observe_many(self._processing, stored_s)
+        for carrier, waited in waited_s.items():
+            observe_many(self.latency.labels(carrier), waited)
 
 
 class _Kept(msgspec.Struct, omit_defaults=True):
@@ -104,6 +118,8 @@ class _Kept(msgspec.Struct, omit_defaults=True):
     submit_date: str | None = None
     done_date: str | None = None
     raw: str | None = None
+    parked_at: int | None = None
+    paired_at: int | None = None
 
 
 @dataclass(slots=True)
@@ -143,6 +159,7 @@ class DlrConsumer:
         self._metrics = metrics
         self._dead = reader_metrics.dead
         self._settle_ms = settle_s * 1000
+        self._batch_limit = batch_limit
         self._parking = Parking(bus, db=db, submissions=submissions, parked=parked, clock=clock)
         self.reader = BatchReader(
             bus,
@@ -178,7 +195,7 @@ class DlrConsumer:
                 await self._bus.append(judged.events, commits=commits, tx=tx)
             else:
                 await self._bus.commit(commits, tx=tx)
-        self._metrics.judged(judged.counted)
+        self._metrics.judged(judged.counted, now_ms=self._clock.now_ms())
         for receipt in judged.unmatched:
             self._metrics.unmatched.labels(receipt.carrier).inc()
         if dead:
@@ -213,6 +230,19 @@ class DlrConsumer:
         newest_at = max((receipt.received_at for receipt, _ in receipts), default=0)
         age_ms = self._clock.now_ms() - newest_at
         await self.reader.pause(min(self._settle_ms, self._settle_ms - age_ms) / 1000)
+        if len(receipts) >= self._batch_limit // self._bus.partitions(RECEIPTS):
+            await self._let_recorder_follow()
+
+    async def _let_recorder_follow(self) -> None:
+        """Wait, for two seconds at most, while the recorder has more than a batch or two of events before it.
+
+        In a storm of receipts we would fill its topic, and the submissions of what is sent meanwhile would be recorded
+        so late that their receipts are parked. Waiting costs nothing: it is the recorder that works in the meantime.
+        """
+        for _ in range(_MAX_LOOKS):
+            if sum([one.records for one in await self._bus.lag(RECORDER_GROUP)]) <= _MAX_BEHIND:
+                return
+            await self.reader.pause(_LOOK_AGAIN_S)
 
     async def _judge(self, tx: Transaction, receipts: Sequence[tuple[Receipt, bytes]]) -> _Judged:
         judged = _Judged()
@@ -277,7 +307,7 @@ class DlrConsumer:
         judged.counted.append((receipt, submission, effect))
         is_kept = False
         if effect is Effect.APPLIED:
-            judged.updates[place] = ReceiptUpdate(*place, state, _kept(receipt))
+            judged.updates[place] = ReceiptUpdate(*place, state, self._kept(receipt))
             is_kept = state in FINALS
         message_state, partial = weigh(of_message.values(), submission.segment_count)
         if is_kept and message_state not in FINALS:
@@ -306,28 +336,31 @@ class DlrConsumer:
             receipt.second_id or None,
             now_ms,
             now_ms + PARKED_MS,
-            value,
+            # The timeline tells that it waited, however often it is handed back.
+            value if receipt.parked_at is not None else encode(replace(receipt, parked_at=now_ms)),
         )
+
+    def _kept(self, receipt: Receipt) -> str:
+        kept = _Kept(
+            receipt.message_state,
+            receipt.received_at,
+            receipt.bind,
+            receipt.raw_stat,
+            receipt.err,
+            receipt.network_error_type,
+            receipt.network_error_code,
+            receipt.submit_date,
+            receipt.done_date,
+            receipt.raw,
+        )
+        if receipt.parked_at is not None:
+            kept.parked_at = receipt.parked_at
+            kept.paired_at = self._clock.now_ms()
+        return _json(kept).decode()
 
 
 def _error(receipt: Receipt) -> str:
     return f"{receipt.message_state.value} err:{receipt.err}" if receipt.err else receipt.message_state.value
-
-
-def _kept(receipt: Receipt) -> str:
-    kept = _Kept(
-        receipt.message_state,
-        receipt.received_at,
-        receipt.bind,
-        receipt.raw_stat,
-        receipt.err,
-        receipt.network_error_type,
-        receipt.network_error_code,
-        receipt.submit_date,
-        receipt.done_date,
-        receipt.raw,
-    )
-    return _json(kept).decode()
 
 
 def _storable(receipt: Receipt) -> Receipt:

@@ -6,10 +6,20 @@ A receipt is matched by (carrier, carrier message id) and nothing else, never by
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import Final
 
 from gateway.domain.lifecycle import FINALS, State
-from gateway.domain.receipts import Receipt
+from gateway.domain.receipts import MessageState, Receipt
 from gateway.ports.record_store import CarrierKey, Submission
+
+_ON_THE_WAY: Final[dict[str, int]] = {
+    MessageState.SCHEDULED: 1,
+    MessageState.ENROUTE: 2,
+    MessageState.ACCEPTED: 3,
+}
+_ALWAYS_NEWS: Final = (
+    4  # UNKNOWN, or an intermediate notification of anything else: it has no place on the way
+)
 
 
 class Effect(StrEnum):
@@ -50,15 +60,22 @@ def current_state(submission: Submission) -> State:
 
 
 def judge(submission: Submission, receipt: Receipt) -> Effect:
-    """Return what the receipt does: only the first final and news on the way to it are applied (F14, F16)."""
+    """Return what the receipt does: only the first final and news on the way to it are applied (F14, F16).
+
+    News goes forward: an ENROUTE that an ACCEPTED has overtaken is late.
+    """
     now = current_state(submission)
     to = receipt.state
     if now in FINALS:
         if to not in FINALS:
             return Effect.LATE
         return Effect.DUPLICATE if to is now else Effect.CONFLICT
-    if to not in FINALS and submission.receipt_stat == receipt.message_state:
-        return Effect.DUPLICATE
+    known = submission.receipt_stat
+    if known is not None and to not in FINALS:
+        if known == receipt.message_state:
+            return Effect.DUPLICATE
+        if _ON_THE_WAY.get(known, 0) > _ON_THE_WAY.get(receipt.message_state, _ALWAYS_NEWS):
+            return Effect.LATE
     return Effect.APPLIED
 
 

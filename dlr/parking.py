@@ -1,4 +1,4 @@
-"""Receipts that came before their submission was recorded: kept, looked at again, given up after a day (D8).
+"""Receipts that came before their submission was recorded: kept, looked at again, orphans after a day (D8).
 
 The rule that nothing falls between two chairs: dlr commits a parked receipt and then looks for its submission once
 more (`look_again`); the recorder commits submissions and then looks for parked receipts. Whoever commits second sees
@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from typing import Final
 
 import structlog
+from prometheus_client import CollectorRegistry
 
 from gateway.bus.reader_metrics import ReaderMetrics
 from gateway.bus.topics import RECEIPTS
 from gateway.ports.bus import Bus, Record
 from gateway.ports.clock import Clock
-from gateway.ports.record_store import CarrierKey, Parked, ParkedStore, ReceiptStore
+from gateway.ports.record_store import CarrierKey, Orphans, Parked, ParkedStore, ReceiptStore
 from gateway.ports.store import Transactions
+from gateway.telemetry.metrics import gauge
 
 _log = structlog.get_logger()
 
@@ -26,6 +28,12 @@ PARKED_MS: Final = 24 * 3600 * 1000
 
 MAX_PARKED: Final = 1_000_000
 """Most receipts that wait; beyond it the oldest are given up."""
+
+MAX_ORPHANS: Final = 1_000_000
+"""Most receipts that are kept once they are given up; beyond it the oldest are deleted, and counted."""
+
+_COUNT_EVERY_SWEEPS: Final = 10
+_REPLAY_RECORDS: Final = 500
 
 
 def as_record(parked: Parked) -> Record:
@@ -58,12 +66,46 @@ class Parking:
         return len(taken)
 
     async def expire(self, *, limit: int, max_rows: int = MAX_PARKED) -> int:
-        """Give up receipts that waited too long, at most `limit`; return how many."""
+        """Make orphans of receipts that waited too long, at most `limit`; return how many."""
         async with self._db.transaction() as tx:
-            expired = await self._parked.take_expired(
-                tx, now_ms=self._clock.now_ms(), max_rows=max_rows, limit=limit
+            return await self._parked.give_up(tx, now_ms=self._clock.now_ms(), max_rows=max_rows, limit=limit)
+
+    async def drop_orphans(self, *, limit: int, max_rows: int = MAX_ORPHANS) -> int:
+        """Delete the oldest orphans beyond `max_rows`, at most `limit`; return how many."""
+        async with self._db.transaction() as tx:
+            return await self._parked.drop_orphans(tx, max_rows=max_rows, limit=limit)
+
+
+class ParkingMetrics:
+    """One bundle per process."""
+
+    def __init__(self, registry: CollectorRegistry, *, reader_metrics: ReaderMetrics) -> None:
+        self.parked = gauge(registry, "dlr_parked_receipts")
+        self.orphans = gauge(registry, "dlr_orphan_receipts")
+        self.given_up = reader_metrics.dead.labels("receipt_without_submission")
+        self.dropped = reader_metrics.dead.labels("orphan_dropped")
+
+
+async def replay_orphans(
+    bus: Bus, *, db: Transactions, orphans: Orphans, carrier: str | None = None, limit: int = 1_000_000
+) -> int:
+    """Put receipts that were given up on their topic again, oldest first, at most `limit`; return how many.
+
+    Taking some out and appending them is one transaction, so an interruption loses and doubles none. Those that find
+    no message again are parked again. Called by `caudal receipts replay-orphans`.
+    """
+    before = await orphans.newest() + 1  # what is given up from here on waits for the next replay
+    replayed = 0
+    while replayed < limit:
+        async with db.transaction() as tx:
+            taken = await orphans.take_orphans(
+                tx, carrier=carrier, before=before, limit=min(_REPLAY_RECORDS, limit - replayed)
             )
-        return len(expired)
+            if not taken:
+                break
+            await bus.append([as_record(one) for one in taken], tx=tx)
+        replayed += len(taken)
+    return replayed
 
 
 class ParkingSweeper:
@@ -74,16 +116,17 @@ class ParkingSweeper:
         parking: Parking,
         *,
         parked: ParkedStore,
-        reader_metrics: ReaderMetrics,
+        metrics: ParkingMetrics,
         every_s: float = 3.0,
         page_rows: int = 500,
     ) -> None:
         self._parking = parking
         self._parked = parked
-        self._dead = reader_metrics.dead.labels("receipt_without_submission")
+        self._metrics = metrics
         self._every_s = every_s
         self._page_rows = page_rows
         self._after = 0
+        self._sweeps = 0
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -107,6 +150,15 @@ class ParkingSweeper:
         handed_back = await self._parking.look_again(keys)
         expired = await self._parking.expire(limit=self._page_rows)
         if expired:
-            self._dead.inc(expired)
+            self._metrics.given_up.inc(expired)
             _log.warning("parking.expired", receipts=expired)
+            dropped = await self._parking.drop_orphans(limit=self._page_rows)
+            if dropped:
+                self._metrics.dropped.inc(dropped)
+                _log.error("parking.orphans_dropped", receipts=dropped)
+        if self._sweeps % _COUNT_EVERY_SWEEPS == 0:
+            parked, orphans = await self._parked.counts()
+            self._metrics.parked.set(parked)
+            self._metrics.orphans.set(orphans)
+        self._sweeps += 1
         return handed_back

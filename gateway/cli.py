@@ -3,25 +3,31 @@
 Exit codes: 0 done, 1 it failed (the text on standard error says why), 2 usage.
 """
 
-import asyncio
 import json
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, NoReturn
 
 import click
 
-from gateway.settings import Settings, SettingsError, check_exposure, load_settings
-
-_config = click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path),
-    default=None,
-    help="TOML file; default caudal.toml.",
+from gateway.commands.accounts import accounts
+from gateway.commands.carriers import carriers
+from gateway.commands.dlq import dlq
+from gateway.commands.inbound import inbound
+from gateway.commands.receipts import receipts
+from gateway.commands.routes import explain_route, routes
+from gateway.commands.shared import (
+    config_option,
+    fail,
+    json_option,
+    load,
+    print_rows,
+    redact,
+    wait_for,
+    with_database,
 )
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+from gateway.commands.smpp import smpp
+from gateway.commands.webhooks import webhooks
+from gateway.settings import SettingsError, check_exposure
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,7 +37,7 @@ def main() -> None:
 
 
 @main.command()
-@_config
+@config_option
 def serve(config_path: Path | None) -> None:
     """Run the whole gateway here: database, roles and, in the demo, the simulator."""
     from gateway.runtime.carriers import check_carriers
@@ -40,80 +46,102 @@ def serve(config_path: Path | None) -> None:
     from gateway.store.errors import StoreError
     from gateway.telemetry.logs import configure_logs
 
-    settings, source = _load(config_path)
+    settings, source = load(config_path)
     configure_logs(level=settings.log_level, role="supervisor")
     try:
         check_carriers(settings, source=source)
         sys.exit(run_all(settings, source=source))
     except (StartError, SettingsError, StoreError, OSError) as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 @main.command()
 @click.argument("role", type=click.Choice(["api", "dispatch", "back"]))
-@_config
+@config_option
 @click.option("--settings-from-stdin", is_flag=True, hidden=True)
 @click.option(
     "--index", default=1, show_default=True, help="Which admin port to take, counted from admin.port."
 )
 def run(role: str, config_path: Path | None, settings_from_stdin: bool, index: int) -> None:  # noqa: FBT001 - click passes flags by name
     """Run one role alone, against the database of the configuration."""
+    from gateway.runtime.feed import SettingsFeed
     from gateway.runtime.roles import run_role
     from gateway.store.errors import StoreError
     from gateway.telemetry.logs import configure_logs
 
+    source: SettingsFeed | str
     if settings_from_stdin:
-        settings = Settings(**json.loads(sys.stdin.read()))
+        source = SettingsFeed(sys.stdin.fileno())
+        settings = source.first()
     else:
-        settings, _ = _load(config_path)
-        settings = _with_database(settings)
+        settings, source = load(config_path)
+        settings = with_database(settings)
     configure_logs(level=settings.log_level, role=role)
     try:
-        sys.exit(run_role(role, settings, index=index))
+        sys.exit(run_role(role, settings, index=index, source=source))
     except (SettingsError, StoreError, OSError) as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 @main.command()
-@_config
+@config_option
 def migrate(config_path: Path | None) -> None:
     """Bring the database schema up to date."""
     from gateway.store.migrate import migrate as run_migrations
 
-    settings = _with_database(_load(config_path)[0])
-    applied = _await(lambda: run_migrations(settings.database_url or ""))
+    settings = with_database(load(config_path)[0])
+    applied = wait_for(lambda: run_migrations(settings.database_url or ""))
     click.echo("\n".join(applied) if applied else "nothing to do")
 
 
 @main.group()
 def config() -> None:
-    """Look at the configuration."""
+    """Look at the configuration, and load it again."""
 
 
 @config.command("check")
-@_config
+@config_option
 def config_check(config_path: Path | None) -> None:
     """Say whether the configuration can be used."""
     from gateway.runtime.carriers import check_carriers
 
-    settings, source = _load(config_path)
+    settings, source = load(config_path)
     try:
         check_carriers(settings, source=source)
     except SettingsError as error:
-        _fail(str(error))
+        fail(str(error))
     for warning in check_exposure(settings):
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"{source}: fine, {len(settings.carriers)} carriers, {len(settings.routes)} routes")
 
 
+@config.command("reload")
+@config_option
+@click.option(
+    "--check/--no-check",
+    default=True,
+    show_default=True,
+    help="Check passwords and certificates here first; `caudal serve`, which may see other variables, does in any case.",
+)
+def config_reload(config_path: Path | None, check: bool) -> None:  # noqa: FBT001 - click passes flags by name
+    """Check the file, then let the running `caudal serve` follow it: carriers, routes and log_level."""
+    from gateway.runtime.reload import ask_to_reload
+
+    settings, source = load(config_path)
+    try:
+        click.echo(ask_to_reload(settings, chosen=source if config_path else None, checks=check))
+    except (SettingsError, OSError) as error:
+        fail(str(error))
+
+
 @config.command("show")
-@_config
+@config_option
 @click.option("--redacted/--no-redacted", default=True, show_default=True, help="Hide the secrets.")
 def config_show(config_path: Path | None, redacted: bool) -> None:  # noqa: FBT001 - click passes flags by name
     """Print every setting with its value."""
-    settings, _ = _load(config_path)
+    settings, _ = load(config_path)
     tree = settings.model_dump(mode="json", by_alias=True)
-    click.echo(json.dumps(_redact(tree) if redacted else tree, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(redact(tree) if redacted else tree, indent=2, ensure_ascii=False))
 
 
 @main.group()
@@ -122,7 +150,7 @@ def keys() -> None:
 
 
 @keys.command("create")
-@_config
+@config_option
 @click.option("--account", required=True, help="Name of the account; made if it does not exist.")
 @click.option(
     "--scope", "scopes", multiple=True, help="What the key may do; default messages:send and messages:read."
@@ -139,8 +167,8 @@ def keys_create(
     """Make a key and print it, once."""
     from gateway.runtime.admin_tasks import create_key
 
-    settings = _with_database(_load(config_path)[0])
-    key = _await(
+    settings = with_database(load(config_path)[0])
+    key = wait_for(
         lambda: create_key(
             settings, account=account, scopes=scopes, expires_days=expires_days, is_test=is_test
         )
@@ -149,27 +177,27 @@ def keys_create(
 
 
 @keys.command("list")
-@_config
-@_as_json
+@config_option
+@json_option
 @click.option("--account", default=None, help="Only this account.")
 def keys_list(config_path: Path | None, account: str | None, as_json: bool) -> None:  # noqa: FBT001 - click passes flags by name
     """List the keys, never their secrets."""
     from gateway.runtime.admin_tasks import list_keys
 
-    settings = _with_database(_load(config_path)[0])
-    _print_rows(_await(lambda: list_keys(settings, account=account)), as_json=as_json)
+    settings = with_database(load(config_path)[0])
+    print_rows(wait_for(lambda: list_keys(settings, account=account)), as_json=as_json)
 
 
 @keys.command("revoke")
-@_config
+@config_option
 @click.argument("key_id")
 def keys_revoke(config_path: Path | None, key_id: str) -> None:
     """Make a key useless, at once. KEY_ID is its middle part, or the whole key."""
     from gateway.runtime.admin_tasks import revoke_key
 
-    settings = _with_database(_load(config_path)[0])
-    if not _await(lambda: revoke_key(settings, key_id=key_id)):
-        _fail("no live key has that id")
+    settings = with_database(load(config_path)[0])
+    if not wait_for(lambda: revoke_key(settings, key_id=key_id)):
+        fail("no live key has that id")
     click.echo("revoked")
 
 
@@ -179,16 +207,16 @@ def messages() -> None:
 
 
 @messages.command("show")
-@_config
+@config_option
 @click.argument("message_id")
 def messages_show(config_path: Path | None, message_id: str) -> None:
     """Print a message with its timeline, as JSON."""
     from gateway.runtime.admin_tasks import show_message
 
-    settings = _with_database(_load(config_path)[0])
-    found = _await(lambda: show_message(settings, message_id))
+    settings = with_database(load(config_path)[0])
+    found = wait_for(lambda: show_message(settings, message_id))
     if found is None:
-        _fail(f"no message {message_id!r}")
+        fail(f"no message {message_id!r}")
     click.echo(json.dumps(found, indent=2, ensure_ascii=False, default=str))
 
 
@@ -211,62 +239,15 @@ def inspect(what: str) -> None:
         click.echo(inspect_line(what, line, readable=readable))  # flushes: a bench waits for each answer
 
 
-def _load(path: Path | None) -> tuple[Settings, str]:
-    try:
-        return load_settings(path)
-    except SettingsError as error:
-        _fail(str(error))
-
-
-def _with_database(settings: Settings) -> Settings:
-    """Fill in the address of the embedded server that `caudal serve` runs in this folder."""
-    from gateway.store.embedded import dsn_of_running
-
-    if settings.database_url:
-        return settings
-    dsn = dsn_of_running(settings.state_dir)
-    if dsn is None:
-        _fail(
-            f"no database: `caudal serve` does not run on {settings.state_dir}, and CAUDAL_DATABASE_URL is not set"
-        )
-    return settings.model_copy(update={"database_url": dsn})
-
-
-def _await(make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    from gateway.store.errors import StoreError
-
-    try:
-        return asyncio.run(make())
-    except (SettingsError, StoreError, OSError, ValueError) as error:
-        _fail(str(error))
-
-
-def _redact(tree: Any) -> Any:
-    if isinstance(tree, dict):
-        return {
-            key: "[redacted]" if value and key in ("password", "pepper", "database_url") else _redact(value)
-            for key, value in tree.items()
-        }
-    return [_redact(one) for one in tree] if isinstance(tree, list) else tree
-
-
-def _print_rows(rows: list[dict[str, Any]], *, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(rows, indent=2, default=str))
-        return
-    if not rows:
-        click.echo("none")
-        return
-    columns = list(rows[0])
-    cells = [columns, *([str(row[column]) for column in columns] for row in rows)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
-    for line in cells:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-
-
-def _fail(text: str) -> NoReturn:
-    click.echo(f"caudal: {text}", err=True)
-    sys.exit(1)
+main.add_command(accounts)
+carriers.add_command(explain_route)
+main.add_command(carriers)
+main.add_command(dlq)
+main.add_command(inbound)
+main.add_command(receipts)
+main.add_command(routes)
+main.add_command(smpp)
+main.add_command(webhooks)
 
 
 if __name__ == "__main__":

@@ -101,12 +101,14 @@ class Gcra:
         """Return the wait that `offer` would answer, with the numbers it follows from."""
         return Explanation(wait_ns=self.peek(now_ns), rate=self.rate, burst=self.burst)
 
-    def set_rate(self, rate: Rate, *, now_ns: int) -> None:
-        """Change the rate from `now_ns` on; the part of the next permit already waited for stays earned.
+    def set_rate(self, rate: Rate, *, now_ns: int, slack_ns: int | None = None) -> None:
+        """Change the rate from `now_ns` on, and the slack where given; what was waited for a permit stays earned.
 
         Neither raising nor cutting gives a permit of its own, so the rate may change often (AIMD).
         """
         old_gap_ns = self.gap_ns
+        if slack_ns is not None:
+            self._slack_wanted_ns = slack_ns
         self._configure(rate)
         ahead_ns = self.due_ns - now_ns
         if ahead_ns > 0:

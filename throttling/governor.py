@@ -6,6 +6,7 @@ A worker owns one per bind: the bind's own limit and its share of the carrier's.
 from typing import Final, NamedTuple
 
 from throttling.gcra import Gcra
+from throttling.rates import Rate
 
 CARRIER_RATE: Final = "carrier_rate"
 BIND_RATE: Final = "bind_rate"
@@ -62,6 +63,10 @@ class Governor:
             if own_ns > wait_ns:
                 wait_ns, reason = own_ns, name
         return Permit(wait_ns, reason) if wait_ns else GRANTED
+
+    def set_rate(self, reason: str, rate: Rate, *, now_ns: int, slack_ns: int | None = None) -> None:
+        """Change the limit that gives `reason`, see `Gcra.set_rate`; ValueError when there is none."""
+        self._gcras[self._reasons.index(reason)].set_rate(rate, now_ns=now_ns, slack_ns=slack_ns)
 
     def explain(self, now_ns: int) -> tuple[str, ...]:
         """Return one line per limit, in the order they were given."""

@@ -1,181 +1,56 @@
-"""One bind of one carrier: connects, binds, submits, hears, reconnects. Owned by `link.SmppLink`.
+"""One bind of one carrier: connects, binds, submits, hears, leaves, reconnects. Owned by `link.SmppLink`.
 
-Everything but connecting and waiting happens synchronously inside the transport's callbacks, so no lock is needed and
-no segment is ever held between two states.
+Only connecting and waiting are asynchronous; the work itself is `bind_work`'s.
 """
 
 import asyncio
-import ssl
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from dataclasses import replace
 
-import structlog
-
-from adapters.smpp.answers import BindCounts, Token, acknowledge, failed_outcome
+from adapters.smpp.bind_work import BindWork
 from adapters.smpp.classify import classify
-from adapters.smpp.pacing import BindPace, ThrottledSegments
-from adapters.smpp.profile import BindMode, CarrierProfile
-from adapters.smpp.reconnect import Reconnect
+from adapters.smpp.dial import DialError, dial
+from adapters.smpp.profile import BindMode
 from adapters.smpp.session.events import (
-    Answered,
     BindRefused,
     Bound,
-    Closed,
     CloseReason,
-    Event,
-    RequestReceived,
-    Unanswered,
 )
 from adapters.smpp.session.matrix import Role, SessionState
-from adapters.smpp.session.sending import SessionConfig
-from adapters.smpp.translate import Translator
-from adapters.smpp.transport import SmppTransport, connect
+from adapters.smpp.transport import SmppTransport
 from adapters.smpp.wire import constants as c
-from adapters.smpp.wire.pdus import DataSm, DeliverSm
-from gateway.domain.message import OutboundSegment
-from gateway.domain.outcomes import Ambiguous, SubmitOutcome, Submitted, Unsent
-from gateway.ports.clock import Clock
-from gateway.ports.links import BindChanged, BindFigures, BindState, Inbound
+from gateway.ports.links import BindState, LinkWish
 
-_log = structlog.get_logger()
-
-THROTTLED_FOR_NS = 5_000_000_000
+LEAVE_S = 5.0
+_BOUND_STATES = (BindState.BOUND, BindState.THROTTLED, BindState.PAUSED)
 
 
-class BindOwner(Protocol):
-    """What a bind tells its link; all calls are synchronous and short."""
-
-    def on_slots(self) -> None: ...
-
-    def on_inbound(self, batch: Sequence[Inbound]) -> None: ...
-
-    def on_late_answer(self, segment: OutboundSegment, outcome: Submitted) -> None: ...
-
-    def on_bind_changed(self, event: BindChanged) -> None: ...
-
-    def on_fallback(self, bind: "Bind") -> None: ...
-
-
-class Bind:
+class Bind(BindWork):
     """One bind; `run` is its life, the other methods are called by the link from within the loop.
 
     `name` is what people and labels call it: trx1, tx2, rx2.
     """
-
-    def __init__(
-        self,
-        number: int,
-        mode: BindMode,
-        *,
-        profile: CarrierProfile,
-        translator: Translator,
-        pace: BindPace,
-        owner: BindOwner,
-        clock: Clock,
-        random: Callable[[], float],
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
-        self.number = number
-        self.become(mode)
-        self.pace = pace
-        self.state = BindState.OPEN
-        self.counts = BindCounts()
-        self.last_error = ""
-        self.bound_since_ms: int | None = None
-        self.transport: SmppTransport | None = None
-        self._profile = profile
-        self._translator = translator
-        self._owner = owner
-        self._clock = clock
-        self._tls = tls
-        self._config: SessionConfig = profile.session_config()
-        self._reconnect = Reconnect(profile, random=random)
-        self._is_stopping = False
-        self._allows_tlvs = profile.interface_version >= c.INTERFACE_VERSION_3_4
-        self._bound_since_ns: int | None = None
-        self._leaves_when_empty = False
-        self._throttled_segments = ThrottledSegments()
-        self._taken_ns = 0  # when the last segment was written that the carrier took
-
-    # -- reading ---------------------------------------------------------------------------------
-
-    @property
-    def can_submit(self) -> bool:
-        """Whether it is bound for sending and not on its way out."""
-        return self.state in (BindState.BOUND, BindState.THROTTLED) and self.mode is not BindMode.RX
-
-    @property
-    def free_slots(self) -> int:
-        """Submits that the session would take now."""
-        transport = self.transport
-        return transport.connection.free_slots if transport is not None and transport.is_writable else 0
-
-    @property
-    def in_flight(self) -> int:
-        """Submits without an answer."""
-        transport = self.transport
-        return transport.connection.in_flight_count if transport is not None else 0
-
-    @property
-    def unacknowledged_count(self) -> int:
-        """Receipts and MO that the carrier has no answer for yet."""
-        transport = self.transport
-        return transport.connection.unacknowledged_count if transport is not None else 0
-
-    def figures(self) -> BindFigures:
-        """Return the live figures."""
-        transport = self.transport
-        unexpected = transport.connection.counters.unexpected_answers if transport is not None else 0
-        counts = self.counts
-        return BindFigures(
-            bind=self.name,
-            state=self.state,
-            window_in_use=self.in_flight,
-            window_slots=0 if self.mode is BindMode.RX else self._profile.window_slots,
-            submitted_count=counts.submitted,
-            throttled_count=counts.throttled,
-            timeout_count=counts.timeouts,
-            receipt_count=counts.receipts,
-            unexpected_count=counts.unexpected + unexpected,
-            bound_since_ms=self.bound_since_ms,
-            last_error=self.last_error,
-        )
-
-    # -- submitting ------------------------------------------------------------------------------
-
-    def submit(self, segment: OutboundSegment, *, now_ns: int) -> None:
-        """Write one segment; raises UntranslatableError before anything happened, WindowFullError on a bug."""
-        transport = self.transport
-        assert transport is not None
-        body = self._translator.submit_body(
-            segment, now_ms=self._clock.now_ms(), allows_tlvs=self._allows_tlvs
-        )
-        transport.connection.send_body(c.SUBMIT_SM, body, context=segment, now_ns=now_ns)
-        self.pace.take(now_ns)
-        segment.submitted_at_ns = now_ns
-        transport.flush_soon()
-
-    def become(self, mode: BindMode) -> None:
-        """Take the mode that the next bind asks for."""
-        self.mode = mode
-        self.name = f"{mode.value}{self.number}"
 
     # -- life ------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Connect, bind and keep the bind until `stop`; one attempt at a time."""
         try:
-            while not self._is_stopping:
+            while await self._is_called():
                 await self._serve_once()
-                if not self._is_stopping:
-                    await asyncio.sleep(self._reconnect.next_delay_s())
+                if not (self._is_stopping or self._is_expected_back):
+                    await self.presence.pause(self._reconnect.next_delay_s())
         finally:
             self.abort()
+
+    async def _is_called(self) -> bool:
+        await self.presence.until_wanted()
+        return not self._is_stopping
 
     def stop(self) -> None:
         """Take no more submits and do not reconnect; the session goes on until `unbind` or `abort`."""
         self._is_stopping = True
-        if self.state in (BindState.BOUND, BindState.THROTTLED):
+        self.presence.release()
+        if self.state in _BOUND_STATES:
             self._change(BindState.DRAINING)
 
     def unbind(self) -> None:
@@ -188,27 +63,74 @@ class Bind:
         if self.transport is not None:
             self.transport.abort()
 
+    # -- wishes ----------------------------------------------------------------------------------
+
+    def follow(self, wish: LinkWish) -> None:
+        """Do what an operator wishes of this bind, at once; repeating it changes nothing."""
+        presence = self.presence
+        presence.follow(wish, name=self.name)
+        self._resize(wish.window_slots or self._profile.window_slots)
+        if self._is_stopping:
+            return
+        if presence.is_leaving:
+            self.leave("drained")
+        elif presence.is_paused and self.state in (BindState.BOUND, BindState.THROTTLED):
+            self._change(BindState.PAUSED)
+        elif not presence.is_paused and self.state is BindState.PAUSED:
+            self._change(BindState.BOUND)
+
+    @property
+    def stands(self) -> asyncio.Event:
+        """Set while a session is bound and not on its way out."""
+        return self.presence.stands
+
+    def rebind(self) -> None:
+        """Unbind once the window is empty and bind again; a bind that is down tries again at once."""
+        if self.presence.is_wanted and not self._is_stopping:
+            self.leave("reconnect")
+            self.presence.hurry()
+
+    def leave(self, reason: str) -> None:
+        """Unbind once the window is empty; nothing is submitted from now on."""
+        self.presence.stands.clear()
+        if self.state is BindState.DRAINING:
+            return
+        self.presence.is_leaving = self.state in _BOUND_STATES
+        if not self.presence.is_leaving:
+            return  # what comes up while it is not wanted leaves at once
+        self._change(BindState.DRAINING, reason)
+        self.leave_if_empty()
+
+    def leave_if_empty(self, *, is_late: bool = False) -> None:
+        """Go on with `leave`; receipts that are not acknowledged yet are waited for, but not for ever."""
+        if not self.presence.is_leaving or self.in_flight:
+            return
+        if self.unacknowledged_count and not is_late:
+            if self._leave_timer is None:
+                loop = asyncio.get_running_loop()
+                self._leave_timer = loop.call_later(LEAVE_S, lambda: self.leave_if_empty(is_late=True))
+            return
+        self.unbind()
+
+    def _resize(self, slots: int) -> None:
+        if slots == self.window_slots:
+            return
+        self.window_slots = slots
+        self._config = replace(self._config, window_slots=slots, late_slots=max(1000, 4 * slots))
+        if self.transport is not None:
+            self.transport.connection.resize_window(slots)
+
+    # -- sessions --------------------------------------------------------------------------------
+
     async def _serve_once(self) -> None:
-        profile = self._profile
-        self._leaves_when_empty = False
+        self.presence.is_leaving = self._is_expected_back = False
+        self._answered_count = 0
         self._change(BindState.CONNECTING)
         try:
-            transport = await connect(
-                profile.host,
-                profile.port,
-                factory=self._make_transport,
-                timeout_s=profile.connect_timeout_s,
-                tls=self._tls,
-                server_hostname=None if profile.tls is None else profile.tls.server_hostname,
-            )
-        except TimeoutError:
-            self._went_down("connect_timeout")
-        except ssl.SSLError:
-            self._went_down("tls_failed", is_alert=True)
-        except ConnectionRefusedError:
-            self._went_down("connect_refused")
-        except OSError:
-            self._went_down("connect_failed")
+            transport = await dial(self._profile, factory=self._make_transport, tls=self._tls)
+        except DialError as error:
+            self.health.unreachable(self._clock.monotonic_ns())
+            self._went_down(error.reason, is_alert=error.is_alert)
         else:
             if transport.connection.state is SessionState.OPEN:  # else the peer was quicker to end it
                 self.transport = transport
@@ -229,123 +151,6 @@ class Bind:
             max_unacknowledged=self._profile.max_unacknowledged,
         )
 
-    # -- events ----------------------------------------------------------------------------------
-
-    def _on_events(self, events: list[Event]) -> None:
-        now_ns = self._clock.monotonic_ns()
-        inbound: list[Inbound] = []
-        is_slot_freed = False
-        for event in events:
-            if type(event) is Answered:
-                self._answered(event, now_ns)
-                is_slot_freed = True
-            elif type(event) is RequestReceived:
-                self._requested(event, inbound)
-            elif type(event) is Unanswered:
-                self._unanswered(event)
-                is_slot_freed = True
-            elif type(event) is Bound:
-                self._bound(event, now_ns)
-                is_slot_freed = True
-            elif type(event) is BindRefused:
-                self._refused(event)
-            elif type(event) is Closed:
-                self._ended(event.reason, event.detail)
-        if inbound and not self._call_out(self._owner.on_inbound, inbound):
-            acknowledge(inbound, is_stored=False)
-        if is_slot_freed:
-            if self._leaves_when_empty and self.in_flight == 0:
-                self.unbind()
-            self._call_out(self._owner.on_slots)
-
-    def _answered(self, event: Answered, now_ns: int) -> None:
-        segment: OutboundSegment = event.context
-        is_success = event.command_status == 0 and event.answer_id == c.SUBMIT_SM_RESP
-        if event.is_late:
-            if is_success:
-                self._call_out(self._owner.on_late_answer, segment, self._success(event, now_ns))
-            else:
-                self.counts.unexpected += 1
-        elif is_success:
-            self._settle(segment, self._success(event, now_ns))
-        else:
-            self._settle(segment, self._failed(event, segment, now_ns))
-
-    def _success(self, event: Answered, now_ns: int) -> Submitted:
-        self.counts.submitted += 1
-        self._taken_ns = event.sent_ns
-        self.pace.succeeded(now_ns)
-        if self.state is BindState.THROTTLED and now_ns - self.pace.last_throttled_ns > THROTTLED_FOR_NS:
-            self._change(BindState.BOUND)
-        response_ms = (now_ns - event.sent_ns) // 1_000_000
-        return Submitted(event.message_id, self.name, event.sequence_number, response_ms)
-
-    def _failed(self, event: Answered, segment: OutboundSegment, now_ns: int) -> SubmitOutcome:
-        """Return the outcome of an answer that is not success (sms-domain G)."""
-        is_nack = event.answer_id == c.GENERIC_NACK
-        verdict = classify(
-            "generic_nack" if is_nack else "submit_sm_resp",
-            event.command_status,
-            overrides=self._profile.status_overrides,
-        )
-        match verdict.status_class:
-            case "ok":
-                return self._success(event, now_ns)
-            case "throttle":
-                self.counts.throttled += 1
-                is_ours = self._throttled_segments.is_about_the_bind
-                if is_ours(segment, sent_ns=event.sent_ns, taken_ns=self._taken_ns):
-                    self.pace.throttled(now_ns)
-                    if self.state is BindState.BOUND:
-                        self._change(BindState.THROTTLED, "throttled")
-            case "rebind":
-                self.last_error = verdict.name
-                if self.state is not BindState.DRAINING:
-                    # Those still open may yet be answered; the session ends when its window is empty.
-                    self._change(BindState.DRAINING, "rebind")
-                    self._leaves_when_empty = True
-            case "ignore":
-                self.counts.ambiguous += 1
-        return failed_outcome(verdict, bind=self.name)
-
-    def _unanswered(self, event: Unanswered) -> None:
-        outcome: SubmitOutcome
-        if event.left_process:
-            self.counts.ambiguous += 1
-            if event.reason == "response_timeout":
-                self.counts.timeouts += 1
-            outcome = Ambiguous(event.reason, self.name)
-        else:
-            outcome = Unsent(event.reason)
-        self._settle(event.context, outcome)
-
-    def _requested(self, event: RequestReceived, inbound: list[Inbound]) -> None:
-        transport = self.transport
-        pdu = event.pdu
-        if transport is None or not isinstance(pdu, DeliverSm | DataSm):
-            return  # alert_notification and outbind ask for nothing (H17, H18)
-        item = self._translator.inbound(pdu, bind=self.name, now_ms=self._clock.now_ms())
-        inbound.append(Inbound(item, Token(transport, event.command_id, event.sequence_number)))
-        self.counts.receipts += 1
-
-    def _settle(self, segment: OutboundSegment, outcome: SubmitOutcome) -> None:
-        try:  # as `_call_out` does, without its call: this is once per segment
-            segment.settle(segment, outcome)
-        except Exception:  # noqa: BLE001
-            self._log_bug()
-
-    def _call_out(self, function: Callable[..., None], *arguments: object) -> bool:
-        """Call what others own; a bug there is logged, and costs neither the bind nor the rest of the batch."""
-        try:
-            function(*arguments)
-        except Exception:  # noqa: BLE001  # any bug of theirs; ours would surface in the session's own tests
-            self._log_bug()
-            return False
-        return True
-
-    def _log_bug(self) -> None:
-        _log.exception("link.callback_failed", carrier=self._profile.carrier, bind=self.name)
-
     # -- states ----------------------------------------------------------------------------------
 
     def _bound(self, event: Bound, now_ns: int) -> None:
@@ -356,40 +161,62 @@ class Bind:
         self._bound_since_ns = now_ns
         self.bound_since_ms = self._clock.now_ms()
         self.last_error = ""
-        self._change(BindState.BOUND)
+        self.health.bound(now_ns)
+        self.pace.renew()
+        self.presence.stands.set()
+        self._change(BindState.PAUSED if self.presence.is_paused else BindState.BOUND)
         if self._is_stopping:
             self._change(BindState.DRAINING)
+        elif not self.presence.is_wanted:
+            self.leave("drained")
 
-    def _refused(self, event: BindRefused) -> None:
+    def _refused(self, event: BindRefused, now_ns: int) -> None:
         verdict = classify("bind_resp", event.command_status)
         self.last_error = verdict.name
         falls_back = verdict.status_class == "bind_fallback" and self.mode is BindMode.TRX
         self._reconnect.refused(verdict, command_status=event.command_status, falls_back=falls_back)
+        if not falls_back:
+            self.health.unreachable(now_ns)
         self._went_down(verdict.name, is_alert=verdict.alert)
         if falls_back:
             self._owner.on_fallback(self)
 
-    def _ended(self, reason: CloseReason, detail: str) -> None:
+    def _ended(self, reason: CloseReason, detail: str, now_ns: int) -> None:
+        if self._leave_timer is not None:
+            self._leave_timer.cancel()
+            self._leave_timer = None
+        self.presence.stands.clear()
+        bound_for_s = None if self._bound_since_ns is None else (now_ns - self._bound_since_ns) / 1e9
+        is_ours = reason is CloseReason.UNBOUND and self.presence.is_leaving
+        self._is_expected_back = is_ours and self.last_error == ""
+        self._note_health(reason, bound_for_s, now_ns)
         transport, self.transport = self.transport, None
         if transport is not None:
             self.counts.unexpected += transport.connection.counters.unexpected_answers
-        if self._bound_since_ns is not None:
-            self._reconnect.ended(bound_for_s=(self._clock.monotonic_ns() - self._bound_since_ns) / 1e9)
+        if bound_for_s is not None:
+            self._reconnect.ended(bound_for_s=bound_for_s)
             self._bound_since_ns = self.bound_since_ms = None
         if self.state is not BindState.DOWN:
-            is_planned = self._is_stopping and reason in (CloseReason.UNBOUND, CloseReason.ABORTED)
+            is_planned = self._is_expected_back or (
+                self._is_stopping and reason in (CloseReason.UNBOUND, CloseReason.ABORTED)
+            )
             if not is_planned:
                 self.last_error = detail or reason.value
-            self._went_down(reason.value, keeps_error=True)
+            is_away = self._is_expected_back and not self.presence.is_wanted
+            self._went_down("drained" if is_away else reason.value, keeps_error=True)
+
+    def _note_health(self, reason: CloseReason, bound_for_s: float | None, now_ns: int) -> None:
+        if reason is CloseReason.ENQUIRE_LINK_TIMEOUT:
+            self.health.silent(now_ns)
+        elif bound_for_s is None:
+            if reason not in (CloseReason.BIND_REFUSED, CloseReason.ABORTED):
+                self.health.unreachable(now_ns)
+        elif bound_for_s >= self._profile.stable_after_s:
+            self.health.stable()
+        elif reason is CloseReason.CONNECTION_LOST and not self._answered_count:
+            self.health.unreachable(now_ns)
 
     def _went_down(self, reason: str, *, is_alert: bool = False, keeps_error: bool = False) -> None:
         if not keeps_error:
             self.last_error = reason
         self._change(BindState.DOWN, reason, is_alert=is_alert)
-
-    def _change(self, state: BindState, reason: str = "", *, is_alert: bool = False) -> None:
-        if state is self.state:
-            return
-        self.state = state
-        change = BindChanged(self._profile.carrier, self.name, state, reason=reason, alert=is_alert)
-        self._call_out(self._owner.on_bind_changed, change)

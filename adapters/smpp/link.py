@@ -5,12 +5,15 @@ Built by `gateway.runtime.wiring` with a `CarrierProfile`; owned by one dispatch
 
 import asyncio
 import random as _random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from adapters.smpp.answers import acknowledge
 from adapters.smpp.bind import Bind
+from adapters.smpp.bind_work import BindWork
 from adapters.smpp.pacing import BindPace, limiter
 from adapters.smpp.profile import BindMode, CarrierProfile
+from adapters.smpp.reconnect import Rebinding
 from adapters.smpp.translate import Translator, UntranslatableError
 from gateway.domain.message import OutboundSegment
 from gateway.domain.outcomes import Refusal, Refused, Submitted
@@ -20,16 +23,39 @@ from gateway.ports.links import (
     WAIT_FOR_EVENT,
     BindChanged,
     BindFigures,
+    BindState,
     Inbound,
     LinkSink,
+    LinkWish,
     Permit,
 )
+from throttling.rates import Rate
 
 UNBIND_SHARE_S = 1.0
+MIXED_WAIT_NS = 50_000_000
+
+
+def shard_binds(bind_count: int, *, shares: int, shard: int) -> range:
+    """Return the numbers of the binds that shard `shard` of `shares` opens; the first shards have one more.
+
+    Raises ValueError when there is not a bind for every shard, or no such shard.
+    """
+    if not 0 <= shard < shares:
+        raise ValueError(f"shard {shard} is not within 0 to {shares - 1}")
+    if bind_count < shares:
+        raise ValueError(
+            f"binds {bind_count} is below the limit of {shares}: every one of {shares} shards needs one"
+        )
+    part, rest = divmod(bind_count, shares)
+    first = shard * part + min(shard, rest) + 1
+    return range(first, first + part + (shard < rest))
 
 
 class SmppLink:
-    """All binds of one carrier; `shares` divides the carrier's rate between the workers that own its shards."""
+    """Binds of one carrier: all, or those of shard `shard` where `shares` workers divide its rate and binds.
+
+    Raises ValueError when there is no bind for the shard.
+    """
 
     def __init__(
         self,
@@ -37,6 +63,7 @@ class SmppLink:
         *,
         clock: Clock,
         shares: int = 1,
+        shard: int = 0,
         random: Callable[[], float] = _random.random,
     ) -> None:
         self._profile = profile
@@ -47,6 +74,8 @@ class SmppLink:
         self._carrier_limit = (
             None if profile.rate is None else limiter(profile.rate, burst=profile.burst, shares=shares)
         )
+        # The owner of the link keeps this rate over all binds; each knows it as the most it can be asked for.
+        self._top = None if profile.top_rate is None else Rate.parse(profile.top_rate).divided_by(shares)
         self._binds: list[Bind] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._sink: LinkSink | None = None
@@ -54,9 +83,11 @@ class SmppLink:
         self._turn = 0
         self._turn_ns = 0
         self._is_draining = False
+        self._wish = LinkWish()
         self._is_quiet = asyncio.Event()
         modes = (BindMode.TX, BindMode.RX) if profile.bind_mode is BindMode.TX_RX else (profile.bind_mode,)
-        for number in range(1, profile.bind_count + 1):
+        self._rebinding = Rebinding(profile, find=self._bind_of)
+        for number in shard_binds(profile.bind_count, shares=shares, shard=shard):
             for mode in modes:
                 self._add_bind(number, mode)
 
@@ -94,21 +125,30 @@ class SmppLink:
             self._turn += 1
         binds = self._binds
         count = len(binds)
-        reason, wait_ns, why = "no_bind", 0, ""
+        event, wait_ns, why = "", 0, ""
         for step in range(count):
             bind = binds[(self._turn + step) % count]
             if not bind.can_submit:
                 continue
-            if not bind.free_slots:
-                reason = "window_full"
+            if bind.free_slots <= 0:
+                event = "window_full"
                 continue
-            permit = bind.pace.ask(now_ns)
-            if permit.wait_ns == 0:
-                self._chosen = bind
-                return GO
-            if not wait_ns or permit.wait_ns < wait_ns:
-                wait_ns, why = permit.wait_ns, permit.reason
-        return Permit(wait_ns, why) if wait_ns else Permit(WAIT_FOR_EVENT, reason)
+            breaker = bind.health.breaker
+            if breaker.has_trouble and not breaker.would_allow(now_ns):
+                own_ns, own_why = breaker.wait_ns(now_ns) or WAIT_FOR_EVENT, "breaker"
+            else:
+                own_ns, own_why = bind.pace.ask(now_ns)
+                if own_ns == 0:
+                    self._chosen = bind
+                    return GO
+            if own_ns < 0:
+                event = event or own_why
+            elif not wait_ns or own_ns < wait_ns:
+                wait_ns, why = own_ns, own_why
+        if not wait_ns:
+            return Permit(WAIT_FOR_EVENT, event or self._absence())
+        # A timer hides events: what one bind waits for by the clock must not hold up another that waits for an answer.
+        return Permit(min(wait_ns, MIXED_WAIT_NS) if event else wait_ns, why)
 
     def submit(self, segment: OutboundSegment, *, now_ns: int) -> None:
         """Write one segment on the bind that `ready` found; raises RuntimeError without a GO just before."""
@@ -133,10 +173,32 @@ class SmppLink:
         """Answer the carrier: taken for good, or (stored=False) to be sent again later."""
         acknowledge(batch, is_stored=stored)
         self._note_quiet()
+        for bind in self._binds:
+            if bind.presence.is_leaving:
+                bind.leave_if_empty()
 
     def figures(self) -> tuple[BindFigures, ...]:
         """Return the live figures of every bind."""
         return tuple([bind.figures() for bind in self._binds])
+
+    def control(self, wish: LinkWish) -> None:
+        """Follow an operator's wish; repeating it changes nothing."""
+        self._wish = wish
+        for bind in self._binds:
+            bind.follow(wish)
+        self.on_slots()
+
+    def reconnect(self, bind: str = "") -> None:
+        """Let one bind, or each in turn, empty its window, unbind and bind again; returns at once.
+
+        One leaves only when the one before it is back; where that does not come back, the rest stay. A bind that is
+        down tries again at once.
+        """
+        if self._is_draining or self._sink is None or self._wish.is_drained:
+            return
+        names = [one.name for one in self._binds if bind in ("", one.name)]
+        if self._rebinding.add(names):
+            self._own(self._rebinding.run(), name=f"smpp.reconnect.{self.carrier}")
 
     async def drain(self, *, deadline_s: float) -> int:
         """Stop submitting, wait for answers, unbind, close; return how many stayed without answer.
@@ -197,10 +259,11 @@ class SmppLink:
         if self._sink is not None:
             self._sink.on_bind_changed(event)
 
-    def on_fallback(self, bind: Bind) -> None:
+    def on_fallback(self, bind: BindWork) -> None:
         """The carrier knows no bind_transceiver: go on as a transmitter with a receiver beside it."""
         bind.become(BindMode.TX)
         self._start_bind(self._add_bind(bind.number, BindMode.RX))
+        self.control(self._wish)  # names have changed
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -218,7 +281,7 @@ class SmppLink:
             mode,
             profile=profile,
             translator=self._translator,
-            pace=BindPace(carrier=self._carrier_limit, bind=bind_limit),
+            pace=BindPace(carrier=self._carrier_limit, bind=bind_limit, top=self._top),
             owner=self,
             clock=self._clock,
             random=self._random,
@@ -230,9 +293,10 @@ class SmppLink:
     def _start_bind(self, bind: Bind) -> None:
         if self._is_draining:
             return
-        task = asyncio.get_running_loop().create_task(
-            bind.run(), name=f"smpp.bind.{self.carrier}.{bind.name}"
-        )
+        self._own(bind.run(), name=f"smpp.bind.{self.carrier}.{bind.name}")
+
+    def _own(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._bind_ended)
 
@@ -243,6 +307,17 @@ class SmppLink:
             asyncio.get_running_loop().call_exception_handler(
                 {"message": f"bind task of {self.carrier} failed", "exception": error, "task": task}
             )
+
+    def _bind_of(self, name: str) -> Bind | None:
+        return next((bind for bind in self._binds if bind.name == name), None)
+
+    def _absence(self) -> str:
+        """Return why no bind takes submits."""
+        if self._wish.is_drained:
+            return "drained"
+        if any(bind.state is BindState.PAUSED for bind in self._binds):
+            return "paused"
+        return "no_bind"
 
     def _note_quiet(self) -> None:
         if self._is_draining and not any(bind.in_flight or bind.unacknowledged_count for bind in self._binds):

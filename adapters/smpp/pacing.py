@@ -9,22 +9,17 @@ from typing import Final
 from uuid import UUID
 
 from gateway.domain.message import OutboundSegment
+from throttling.aimd import Aimd
 from throttling.gcra import Gcra
 from throttling.governor import BIND_RATE, CARRIER_RATE, GRANTED, Governor, Permit
 from throttling.rates import SECOND_NS, Rate
 
 THROTTLED: Final = "throttled"
-# One cut answers all the throttle answers to what was already in flight.
-CUT_EVERY_NS: Final = SECOND_NS
-HOLD_NS: Final = SECOND_NS // 10
-MAX_HOLD_NS: Final = SECOND_NS
-RAISE_EVERY_NS: Final = SECOND_NS // 2
-RAISE_SHARE: Final = 10
-FLOOR_SHARE: Final = 50
-LEAST_PER_S: Final = 1
 LEAST_OBSERVED_PER_S: Final = 10
 BURST_SLACK_NS: Final = 20_000_000
 MAX_REMEMBERED_SEGMENTS: Final = 1000
+RAMP_SHARE: Final = 10
+RATE_PARTS: Final = 1000
 
 
 def limiter(rate: str, *, burst: int | None, shares: int = 1) -> Gcra:
@@ -40,39 +35,37 @@ def limiter(rate: str, *, burst: int | None, shares: int = 1) -> Gcra:
 class BindPace:
     """Permits of one bind.
 
-    A throttle answer halves the bind's rate, at most once a second, and holds it for 0.1 s; the hold is doubled up to
-    a second while nothing but throttle answers comes. Afterwards the rate grows back by a tenth of where it was every
-    half second. Where a bind has no configured rate (the owner of the link paces it), what it was seen to do counts.
+    `top` is the rate that the bind may reach where somebody else keeps it (the owner of the link paces all of them);
+    with a limit of its own the lower one counts. Where a bind has neither, what it was seen to do is its top. Throttle
+    answers put an `Aimd` rate below it.
     """
 
     __slots__ = (
+        "_adaptive",
         "_burst_count",
         "_burst_ns",
         "_ceiling",
-        "_cut_ns",
         "_governor",
-        "_held_until_ns",
-        "_hold_ns",
+        "_is_top_known",
         "_learned",
         "_limits",
         "_peak_per_s",
-        "_raised_ns",
-        "_top_per_s",
         "last_throttled_ns",
     )
 
-    def __init__(self, *, carrier: Gcra | None, bind: Gcra | None) -> None:
+    def __init__(self, *, carrier: Gcra | None, bind: Gcra | None, top: Rate | None = None) -> None:
         limits = ((CARRIER_RATE, carrier), (BIND_RATE, bind))
         self._limits = tuple((reason, gcra) for reason, gcra in limits if gcra is not None)
         self._governor = Governor(self._limits) if self._limits else None
         rates = [gcra.rate for _, gcra in self._limits]
         self._ceiling = min(rates, key=lambda rate: rate.per_s) if rates else None
+        if top is not None:
+            rates.append(top)
+        self._is_top_known = bool(rates)
+        self._adaptive = Aimd(
+            top_per_s=float(min(rate.per_s for rate in rates)) if rates else LEAST_OBSERVED_PER_S
+        )
         self._learned: Gcra | None = None
-        self._top_per_s = Fraction(0)  # where the learned rate began and ends
-        self._held_until_ns = 0
-        self._hold_ns = 0  # of the last hold, 0 once a segment was taken
-        self._cut_ns: int | None = None
-        self._raised_ns = 0
         self._burst_ns = 0
         self._burst_count = 0
         self._peak_per_s = LEAST_OBSERVED_PER_S
@@ -83,16 +76,26 @@ class BindPace:
         """The rate in force, None without limit."""
         return self._ceiling if self._learned is None else self._learned.rate
 
+    @property
+    def learned_per_s(self) -> float | None:
+        """What throttle answers left of the rate, None without a cut."""
+        return self._adaptive.rate_per_s
+
     def ask(self, now_ns: int) -> Permit:
-        """Return what stands between now and the next submit; takes no permit."""
-        if now_ns < self._held_until_ns:
-            return Permit(self._held_until_ns - now_ns, THROTTLED)
+        """Return what stands between now and the next submit; takes no permit. A wait below 0 ends with an answer."""
+        wait_ns = self._adaptive.wait_ns(now_ns)
+        if wait_ns:
+            return Permit(wait_ns, THROTTLED)
         governor = self._governor
         if governor is None:
             return GRANTED
         permit = governor.peek(now_ns)
+        if permit.wait_ns == 0:
+            return permit
+        if permit.reason is THROTTLED:
+            self._adaptive.limited()
         # A refused offer charges nothing, and it tells the limiters that somebody waits: lateness is owed to them.
-        return governor.offer(now_ns) if permit.wait_ns else permit
+        return governor.offer(now_ns)
 
     def take(self, now_ns: int) -> None:
         """Charge the permit that `ask` granted at this very time."""
@@ -100,53 +103,59 @@ class BindPace:
             self._peak_per_s = max(self._peak_per_s, self._observed(self._burst_ns + SECOND_NS))
             self._burst_ns, self._burst_count = now_ns, 0
         self._burst_count += 1
+        self._adaptive.sent(now_ns)
         if self._governor is not None:
             self._governor.offer(now_ns)
 
-    def throttled(self, now_ns: int) -> None:
-        """The carrier said slow down."""
+    def throttled(self, now_ns: int, *, sent_ns: int, retry_after_ms: int = 0) -> None:
+        """The carrier said slow down, and perhaps for how long."""
         self.last_throttled_ns = now_ns
-        is_cut_due = self._cut_ns is None or now_ns >= self._cut_ns + CUT_EVERY_NS
-        if now_ns >= self._held_until_ns and (is_cut_due or self._hold_ns):
-            self._hold_ns = min(MAX_HOLD_NS, 2 * self._hold_ns) or HOLD_NS
-            self._held_until_ns = now_ns + self._hold_ns
-        if not is_cut_due:
-            return
-        self._cut_ns = self._raised_ns = now_ns
-        if self._learned is None:
-            seen_per_s = Fraction(max(self._peak_per_s, self._observed(now_ns)))
-            self._top_per_s = seen_per_s if self._ceiling is None else self._ceiling.per_s
-        top_per_s = self._top_per_s
-        current_per_s = top_per_s if self._learned is None else self._learned.rate.per_s
-        floor_per_s = max(top_per_s / FLOOR_SHARE, min(top_per_s, Fraction(LEAST_PER_S)))
-        self._learn(Rate(max(floor_per_s, current_per_s / 2)), now_ns)
+        self._learn_top(now_ns)
+        if self._adaptive.throttled(now_ns, sent_ns=sent_ns, retry_after_ns=retry_after_ms * 1_000_000):
+            self._adapt(now_ns)
 
-    def succeeded(self, now_ns: int) -> None:
+    def succeeded(self, now_ns: int, *, sent_ns: int) -> None:
         """The carrier took a segment: let a cut rate grow."""
-        learned = self._learned
-        if learned is None:
-            return
-        self._hold_ns = 0
-        if now_ns < self._raised_ns + RAISE_EVERY_NS:
-            return
-        self._raised_ns = now_ns
-        raised_per_s = learned.rate.per_s + self._top_per_s / RAISE_SHARE
-        if raised_per_s >= self._top_per_s:
-            self._learned = None
-            self._governor = Governor(self._limits) if self._limits else None
-        else:
-            self._learn(Rate(raised_per_s), now_ns)
+        if self._adaptive.taken(now_ns, sent_ns=sent_ns):
+            self._adapt(now_ns)
+
+    def ended(self, now_ns: int, *, sent_ns: int) -> None:
+        """A segment ended in a way that says nothing about the rate."""
+        if self._adaptive.ended(now_ns, sent_ns=sent_ns):
+            self._adapt(now_ns)
+
+    def renew(self) -> None:
+        """A new session: what was open on the one before is over."""
+        self._adaptive.renew()
+
+    def ramp(self, now_ns: int) -> None:
+        """Begin at a tenth of the rate that was in force and grow back to it within seconds: the peer was in trouble."""
+        self._learn_top(now_ns)
+        self._adaptive.ramp(now_ns, share=RAMP_SHARE)
+        self._adapt(now_ns)
+
+    def _learn_top(self, now_ns: int) -> None:
+        if not self._is_top_known and self._adaptive.rate_per_s is None:
+            self._adaptive.top_per_s = float(max(self._peak_per_s, self._observed(now_ns)))
 
     def _observed(self, now_ns: int) -> int:
         """Submits per second since the current burst began; too high rather than too low while it is young."""
         return self._burst_count * SECOND_NS // max(now_ns - self._burst_ns, SECOND_NS // 1000)
 
-    def _learn(self, rate: Rate, now_ns: int) -> None:
+    def _adapt(self, now_ns: int) -> None:
+        per_s = self._adaptive.rate_per_s
+        if per_s is None:
+            self._learned = None
+            self._governor = Governor(self._limits) if self._limits else None
+            return
+        rate = Rate(Fraction(round(per_s * RATE_PARTS), RATE_PARTS))
         if self._learned is None:
             self._learned = Gcra(rate, slack_ns=BURST_SLACK_NS)
             self._governor = Governor((*self._limits, (THROTTLED, self._learned)))
         else:
             self._learned.set_rate(rate, now_ns=now_ns)
+        # Nothing is owed for the time of a hold.
+        self._learned.due_ns = max(self._learned.due_ns, self._adaptive.held_until_ns)
 
 
 class ThrottledSegments:

@@ -55,7 +55,8 @@ class CarrierProfile:
     `data_coding_map` replaces the data_coding that segmentation chose (7-bit as 0xF0, say).
     `receipt_time_zone` is where the dates of its receipts are at home; they stay naive without. `esm_class` is set
     with OR: messaging mode only. `status_overrides` gives command_status codes another class than `classify` would.
-    `rate` and `bind_rate` are text with unit ("100/s"); None means no limit of that kind. `burst` is how many segments
+    `rate` and `bind_rate` are text with unit ("100/s"); None means no limit of that kind.
+    `top_rate` is the carrier's where the link's owner keeps it: what throttle answers cut recovers up to it. `burst` is how many segments
     may exceed them in any second, None for 2 %. Raises ValueError for what no PDU can say.
     """
 
@@ -89,6 +90,7 @@ class CarrierProfile:
 
     rate: str | None = None
     bind_rate: str | None = None
+    top_rate: str | None = None
     burst: int | None = None
     window_slots: int = 10
     max_unacknowledged: int = 5000
@@ -104,6 +106,10 @@ class CarrierProfile:
     reconnect_max_s: float = 60.0
     refused_bind_s: float = 300.0
     stable_after_s: float = 30.0
+    breaker_failures: int = 3
+    breaker_open_s: float = 5.0
+    breaker_max_open_s: float = 60.0
+    breaker_probes: int = 3
 
     def __post_init__(self) -> None:
         if not 1 <= self.bind_count <= 100:
@@ -125,6 +131,14 @@ class CarrierProfile:
         for chosen, theirs in self.data_coding_map.items():
             if not 0 <= theirs <= MAX_OCTET:
                 raise ValueError(f"data_coding {theirs} for {chosen} is not within 0 to {MAX_OCTET}")
+        if self.breaker_failures < 1 or self.breaker_probes < 1:
+            raise ValueError(
+                f"breaker_failures {self.breaker_failures} or breaker_probes {self.breaker_probes} is below 1"
+            )
+        if not 0 < self.breaker_open_s <= self.breaker_max_open_s:
+            raise ValueError(
+                f"breaker_open_s {self.breaker_open_s} is not within 0 to {self.breaker_max_open_s}"
+            )
         if not 0 < self.reconnect_min_s <= self.reconnect_max_s:
             raise ValueError(
                 f"reconnect_min_s {self.reconnect_min_s} is not within 0 to {self.reconnect_max_s}"

@@ -10,7 +10,18 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from gateway.settings import AddressingSettings, CarrierSettings, ProfileSettings, TlsSettings
+from gateway.settings import (
+    AddressingSettings,
+    BreakerSettings,
+    CarrierSettings,
+    LaneSettings,
+    ProfileSettings,
+    RetrySettings,
+    ScheduleSettings,
+    StatusScheduleSettings,
+    TlsSettings,
+    WeightSettings,
+)
 
 PAGE = Path(__file__).parent / "carriers.md"
 BEGIN = "<!-- keys: written by make_carriers.py -->\n"
@@ -20,9 +31,15 @@ TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[carriers.<id>]", CarrierSettings),
     ("[carriers.<id>.tls]", TlsSettings),
     ("[carriers.<id>.profile]", ProfileSettings),
+    ("[carriers.<id>.retry]", RetrySettings),
+    ("A schedule of a class, as in `otp`", ScheduleSettings),
+    ("A schedule of a status, as in `status`", StatusScheduleSettings),
+    ("[carriers.<id>.breaker]", BreakerSettings),
+    ("[carriers.<id>.lanes]", LaneSettings),
+    ("[carriers.<id>.lanes.weights]", WeightSettings),
     ("An address type, as in `short_code`", AddressingSettings),
 )
-_INNER = ("tls", "profile")
+_INNER = ("tls", "profile", "retry", "breaker", "lanes", "weights")
 
 
 def keys_of(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
@@ -58,7 +75,7 @@ def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, BaseModel):
-        return "{" + ", ".join(f"{key} = {_toml(one)}" for key, one in value) + "}"
+        return "{" + ", ".join(f"{key} = {_toml(one)}" for key, one in value if one is not None) + "}"
     if isinstance(value, str):
         return f'"{value}"'
     return "{}" if value == {} else f"{value:g}" if isinstance(value, float) else str(value)

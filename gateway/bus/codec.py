@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.domain.events import Accepted, Attempted, Event, Noted, Receipted
 from gateway.domain.message import Message
+from gateway.domain.notices import Notice
 from gateway.domain.receipts import MobileOriginated, Receipt
 
 VERSION = 1
@@ -25,6 +26,14 @@ class _Envelope(msgspec.Struct):
     d: msgspec.Raw
 
 
+class _Owned(msgspec.Struct):
+    account_id: str
+
+
+class _OwnedEnvelope(msgspec.Struct):
+    d: _Owned
+
+
 _TYPES: dict[str, type[Any]] = {
     "message": Message,
     "accepted": Accepted,
@@ -33,6 +42,7 @@ _TYPES: dict[str, type[Any]] = {
     "receipted": Receipted,
     "receipt": Receipt,
     "mo": MobileOriginated,
+    "notice": Notice,
 }
 _NAMES = {kind: name for name, kind in _TYPES.items()}
 _PREFIX = {kind: f'{{"v":{VERSION},"t":"{name}","d":'.encode() for kind, name in _NAMES.items()}
@@ -41,13 +51,14 @@ _BY_PREFIX = {_PREFIX[kind]: _DECODERS[name] for kind, name in _NAMES.items()}
 _PAYLOAD = b',"d":'
 _MAX_PREFIX = max(map(len, _PREFIX.values()))
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
+_OWNED = msgspec.json.Decoder(_OwnedEnvelope).decode
 _ENCODE = msgspec.json.Encoder().encode
 
-Payload = Message | Event | Receipt | MobileOriginated
+Payload = Message | Event | Receipt | MobileOriginated | Notice
 
 
 def encode(payload: Payload) -> bytes:
-    """Return the envelope of a message, event, receipt or MO."""
+    """Return the envelope of a message, event, receipt, MO or notice."""
     return _PREFIX[type(payload)] + _ENCODE(payload) + b"}"
 
 
@@ -78,6 +89,14 @@ def _decode_any(value: bytes) -> Payload:
     except msgspec.MsgspecError as error:
         raise EnvelopeError(f"not an envelope: {error}") from None
     return payload
+
+
+def account_of(value: bytes) -> str:
+    """Return the account of a message's envelope, at a quarter of the cost of decoding it; raise EnvelopeError."""
+    try:
+        return _OWNED(value).d.account_id
+    except msgspec.MsgspecError as error:
+        raise EnvelopeError(f"not the envelope of a message: {error}") from None
 
 
 def decode_as(kind: type[Any], value: bytes) -> Any:

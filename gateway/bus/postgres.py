@@ -7,14 +7,13 @@ meets no gap. Append at most once in a transaction: two appends in one would loc
 The records of one append to one partition are stored in blocks of a page each (`gateway.bus.blocks`).
 """
 
-import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
-from weakref import WeakKeyDictionary
 from zlib import crc32
 
 from gateway.bus import blocks
 from gateway.bus import postgres_sql as sql
+from gateway.bus.news import News
 from gateway.ports.bus import Commit, Lag, Position, Ranges, Record, Stored, Transaction
 from gateway.ports.store import Transactions
 
@@ -62,14 +61,7 @@ class PostgresBus:
         self._db = db
         self._ids: dict[str, list[int]] = {}
         self._topic_by_id: dict[int, str] = {}
-        self._news: dict[str, int] = {}
-        self._everything = 0
-        self._waiters: set[asyncio.Future[None]] = set()
-        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
-        self._seen: dict[tuple[str, ...], int] = {}
-        self._seen_by_task: WeakKeyDictionary[asyncio.Task[Any], dict[tuple[str, ...], int]] = (
-            WeakKeyDictionary()
-        )
+        self._news = News()
 
     async def start(self) -> None:
         """Learn the topics and begin to listen for news."""
@@ -85,6 +77,15 @@ class PostgresBus:
                 raise ValueError(f"topics without partitions: {', '.join(bad)}")
             async with self._db.acquire() as connection:
                 await connection.execute(sql.CREATE_TOPICS, list(missing), list(missing.values()))
+            await self._load()
+
+    async def widen_topics(self, topics: dict[str, int]) -> None:
+        """Give topics with fewer partitions that many; what a key has in its old partition may be read later."""
+        await self._load()
+        narrow = {topic: count for topic, count in topics.items() if len(self._ids.get(topic, ())) < count}
+        if narrow:
+            async with self._db.acquire() as connection:
+                await connection.execute(sql.CREATE_TOPICS, list(narrow), list(narrow.values()))
             await self._load()
 
     async def register_group(self, group: str, topics: Sequence[str]) -> None:
@@ -115,7 +116,7 @@ class PostgresBus:
             batch = self._batch(records)
         if commits:
             await self._execute(
-                tx, sql.APPEND_AND_COMMIT, *batch[:6], CHANNEL, batch.payload, *_columns(commits)
+                tx, sql.APPEND_AND_COMMIT, *batch[:6], CHANNEL, batch.payload, *position_columns(commits)
             )
         else:
             await self._execute(tx, sql.APPEND, *batch[:6], CHANNEL, batch.payload)
@@ -123,14 +124,14 @@ class PostgresBus:
     async def commit(self, commits: Sequence[Commit], *, tx: Transaction | None = None) -> None:
         """Store positions durably. One below the stored position is late, and changes nothing."""
         if commits:
-            await self._execute(tx, sql.COMMIT, *_columns(commits))
+            await self._execute(tx, sql.COMMIT, *position_columns(commits))
 
     async def position(self, group: str, topic: str, partition: int) -> Position:
         """Return the last committed position, or the oldest record kept."""
         partition_id = (await self._known(topic))[partition]
         async with self._db.acquire() as connection:
             row = await connection.fetchrow(sql.POSITION, group, partition_id)
-        return Position(row[0], _ranges(row[1]), _ranges(row[2]))
+        return Position(row[0], ranges_of(row[1]), ranges_of(row[2]))
 
     async def read(self, topic: str, partition: int, *, offset: int, limit: int) -> list[Stored]:
         """Return up to `limit` records from `offset` on; empty at the end."""
@@ -144,20 +145,9 @@ class PostgresBus:
 
         Without notifications it returns after 100 ms, for the caller to look.
         """
-        names = tuple(topics)
-        task = asyncio.current_task()
-        assert task is not None
-        news = self._newest(names)
-        by_task = self._seen_by_task.get(task)
-        # A task of its own for each call (`wait_for` makes one) falls back on what its kind has seen.
-        seen = by_task.get(names) if by_task is not None else None
-        if seen is None:
-            seen = self._seen.get(names, -1)
-        if news == seen:
-            await self._sleep(names, timeout_s if self._db.is_listening else min(timeout_s, POLL_S))
-            news = self._newest(names)
-        self._seen[names] = news
-        self._seen_by_task.setdefault(task, {})[names] = news
+        await self._news.wait(
+            topics, timeout_s=timeout_s if self._db.is_listening else min(timeout_s, POLL_S)
+        )
 
     async def lag(self, group: str) -> list[Lag]:
         """Return the lag of a group by partition."""
@@ -241,43 +231,18 @@ class PostgresBus:
             async with self._db.acquire() as connection:
                 await connection.execute(statement, *arguments)
 
-    def _newest(self, topics: Iterable[str]) -> int:
-        news = self._news
-        return self._everything + sum([news.get(topic, 0) for topic in topics])
-
-    async def _sleep(self, topics: tuple[str, ...], timeout_s: float) -> None:
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        for topic in topics:
-            self._waiting.setdefault(topic, set()).add(waiter)
-        try:
-            async with asyncio.timeout(timeout_s):
-                await waiter
-        except TimeoutError:
-            pass
-        finally:
-            for topic in topics:
-                self._waiting[topic].discard(waiter)
-
     def _notified(self, payload: str) -> None:
         """Count the news and wake who waits for it; "" and "*" mean that it could be anything."""
-        topics: Iterable[str]
         if payload in ("", _EVERYTHING):
-            self._everything += 1
-            topics = list(self._waiting)
-        else:
-            topics = {self._topic_by_id.get(int(one), "") for one in payload.split(",")}
-            for topic in topics:
-                if topic:
-                    self._news[topic] = self._news.get(topic, 0) + 1
-                else:  # made since we loaded: a reader of it will load, all it needs is a push
-                    self._everything += 1
-        for topic in topics:
-            for waiter in self._waiting.get(topic, ()):
-                if not waiter.done():
-                    waiter.set_result(None)
+            self._news.add_everything()
+            return
+        topics = {self._topic_by_id.get(int(one)) for one in payload.split(",")}
+        if None in topics:  # made since we loaded: a reader of it will load, all it needs is a push
+            self._news.add_everything()
+        self._news.add(topic for topic in topics if topic is not None)
 
 
-def _columns(commits: Sequence[Commit]) -> tuple[list[Any], ...]:
+def position_columns(commits: Sequence[Commit]) -> tuple[list[Any], ...]:
     """Return the commits as columns; locked in order, so that two committers never wait for each other."""
     ordered = sorted({commit[:3]: commit for commit in commits}.values(), key=lambda commit: commit[:3])
     return (
@@ -294,5 +259,6 @@ def _flat(ranges: Ranges) -> str:
     return "{" + ",".join([f"{start},{end}" for start, end in ranges]) + "}" if ranges else "{}"
 
 
-def _ranges(flat: Sequence[int]) -> Ranges:
+def ranges_of(flat: Sequence[int]) -> Ranges:
+    """Return the ranges of a stored column."""
     return tuple(zip(flat[::2], flat[1::2], strict=True))

@@ -127,3 +127,27 @@ WITH gone AS (
 )
 UPDATE bus_partition SET first_offset = $3 FROM counted WHERE id = $1
 """
+
+# -- positions of groups whose log is elsewhere (`gateway.bus.kafka`) --------------------------------------------------
+
+REGISTER_AT = """
+INSERT INTO bus_position (group_name, topic, partition, next_offset)
+SELECT $1, topic, partition, next_offset FROM unnest($2::text[], $3::int[], $4::bigint[])
+    AS given (topic, partition, next_offset)
+ON CONFLICT DO NOTHING
+"""
+
+STORED_POSITION = """
+SELECT next_offset, completed, claimed FROM bus_position WHERE group_name = $1 AND topic = $2 AND partition = $3
+"""
+
+GROUP_POSITIONS = """
+SELECT topic, partition, next_offset,
+       coalesce((SELECT sum(completed[at * 2] - completed[at * 2 - 1])
+                 FROM generate_series(1, cardinality(completed) / 2) AS at), 0)::bigint
+FROM bus_position WHERE group_name = $1 ORDER BY topic, partition
+"""
+
+LEAST_POSITIONS = """
+SELECT topic, partition, min(next_offset) FROM bus_position WHERE starts_with(topic, $1) GROUP BY topic, partition
+"""

@@ -5,10 +5,14 @@ from gateway.domain.message import CLASSES, MessageClass
 EVENTS = "events"
 RECEIPTS = "receipts"
 MO = "mo"
+WEBHOOKS = "webhook.due"
+ESME = "esme.due"
 
 RECORDER_GROUP = "recorder"
 DLR_GROUP = "dlr"
 INBOUND_GROUP = "inbound"
+WEBHOOK_GROUP = "webhooks"
+ESME_GROUP = "smppd"
 
 
 def lane(carrier: str, message_class: MessageClass) -> str:

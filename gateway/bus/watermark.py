@@ -47,6 +47,11 @@ class Watermark:
         return len(self._taken) >= self._max_pending or len(self._starts) >= self._max_ranges
 
     @property
+    def range_count(self) -> int:
+        """Number of done ranges above the watermark."""
+        return len(self._starts)
+
+    @property
     def in_doubt(self) -> tuple[int, ...]:
         """Offsets that an earlier owner had in hand and that are still not done, ascending."""
         return tuple(sorted(self._doubtful & self._taken))
@@ -57,6 +62,13 @@ class Watermark:
             return True
         index = bisect_right(self._starts, offset) - 1
         return index >= 0 and offset < self._ends[index]
+
+    def next_undone(self, offset: int) -> int:
+        """Return the first offset from `offset` on that is not done."""
+        if offset < self._offset:
+            return self._offset
+        index = bisect_right(self._starts, offset) - 1
+        return max(offset, self._ends[index]) if index >= 0 else offset
 
     def is_in_doubt(self, offset: int) -> bool:
         """True when an earlier owner had the record in hand and left no outcome."""

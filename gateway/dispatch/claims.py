@@ -27,6 +27,7 @@ class Claims:
         self._window = window
         self._least_s = settings.claim_ahead_ms / 1000
         self._most_s = max(self._least_s, settings.max_claim_ahead_ms / 1000)
+        self._closed: frozenset[int] = frozenset()
         self._chosen: list[tuple[Lane, list[Work]]] = []
         self._ahead = self._in_hand = self._urgent_below = 0
         self.adapt(0.0)
@@ -49,6 +50,8 @@ class Claims:
             return None
         wanted: bool | None = None
         for lane in self._lanes:
+            if lane.index in self._closed:
+                continue
             if lane.waiting_count and lane.ahead * 2 < self._ahead and self._room(lane) > 0:
                 wanted = wanted or lane.ahead <= self._urgent_below
         return wanted
@@ -57,9 +60,25 @@ class Claims:
         """Take the next messages by turns of their accounts; return (lane index, offsets) to claim."""
         for lane in self._lanes:
             room = self._room(lane)
-            if lane.waiting_count and room > 0:
+            if lane.waiting_count and room > 0 and lane.index not in self._closed:
                 self._chosen.append((lane, lane.pop_waiting(room)))
         return [(lane.index, [work.offset for work in works]) for lane, works in self._chosen]
+
+    def close(self, indices: frozenset[int]) -> None:
+        """Claim nothing more in these lanes until told otherwise."""
+        self._closed = indices
+
+    def resize(self, *, per_s: float, window: int) -> None:
+        """Follow a rate or window that changed."""
+        self._per_s, self._window = per_s, window
+        self.adapt(0.0)
+
+    def give_back(self, lanes: Sequence[Lane]) -> None:
+        """Take back the claims of what cannot be begun for now: a crash meanwhile must not put it in doubt."""
+        if self._chosen:
+            return  # on their way; the next look finds them
+        for lane in lanes:
+            release(lane, lane.unclaim(), self.positions[lane.index])
 
     def settle(self) -> None:
         """Let the pump have what was chosen: its claims are durable, or it will not run any more."""

@@ -4,6 +4,7 @@
 from the encoding of the next record.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,7 +15,7 @@ from gateway.domain.events import Attempted, Noted, SegmentResult
 from gateway.domain.lifecycle import State, message_state
 from gateway.domain.message import Message
 from gateway.domain.outcomes import Ambiguous, Refused
-from gateway.policy.retry import Action, Step, next_step
+from gateway.policy.retry import DEFAULT_RETRY, Action, RetryPolicy, Step, next_step
 from gateway.ports.bus import Record
 from gateway.ports.dispatch_store import DeferredRow
 
@@ -35,13 +36,27 @@ class Conclusion:
     next_carrier: str | None = None
 
 
-def conclude(work: Work, *, now_ms: int, jitter: float, carrier_is_up: bool) -> Conclusion:
+def first_candidate(candidates: Sequence[str]) -> int:
+    """Return the index of the first: the choice of who knows nothing of the carriers."""
+    del candidates
+    return 0
+
+
+def conclude(
+    work: Work,
+    *,
+    now_ms: int,
+    jitter: float,
+    carrier_is_up: bool,
+    policy: RetryPolicy = DEFAULT_RETRY,
+    prefer: Callable[[Sequence[str]], int] = first_candidate,
+) -> Conclusion:
     """Return what follows when nothing is outstanding, something was not taken, and no more will be submitted here.
 
-    `jitter` is a random number in [0, 1).
+    `jitter` is a random number in [0, 1), `policy` the schedule of the carrier, `prefer` chooses among the candidates.
     """
     message = work.message
-    steps = _steps(work, now_ms=now_ms, jitter=jitter, carrier_is_up=carrier_is_up)
+    steps = _steps(work, now_ms=now_ms, jitter=jitter, carrier_is_up=carrier_is_up, policy=policy)
     results = list(work.submitted)
     again: list[tuple[SegmentResult, Step]] = []
     for (index, outcome), step in zip(work.refused, steps, strict=True):
@@ -68,7 +83,7 @@ def conclude(work: Work, *, now_ms: int, jitter: float, carrier_is_up: bool) -> 
     if not again:
         reason = reason or steps[0].reason
         return Conclusion(_event(work, tuple(results), now_ms=now_ms, reason=reason))
-    return _go_on(message, work, results, again, now_ms=now_ms)
+    return _go_on(message, work, results, again, now_ms=now_ms, prefer=prefer)
 
 
 def all_submitted(work: Work, *, now_ms: int) -> Attempted:
@@ -90,7 +105,7 @@ def _by_index(result: SegmentResult) -> int:
     return result.segment_index
 
 
-def _steps(work: Work, *, now_ms: int, jitter: float, carrier_is_up: bool) -> list[Step]:
+def _steps(work: Work, *, now_ms: int, jitter: float, carrier_is_up: bool, policy: RetryPolicy) -> list[Step]:
     message = work.message
     # Once a segment is with this carrier, or may be and will not be resent, the rest follows it (sms-domain B16).
     stays = bool(message.segments_done or work.submitted) or any(
@@ -111,6 +126,7 @@ def _steps(work: Work, *, now_ms: int, jitter: float, carrier_is_up: bool) -> li
             carrier_is_up=carrier_is_up,
             resent_in_doubt=message.resent_in_doubt,
             other_route_tried=message.route_reason == ROUTE_REFUSED,
+            policy=policy,
         )
         for _, outcome in work.refused
     ]
@@ -142,6 +158,7 @@ def _go_on(
     again: list[tuple[SegmentResult, Step]],
     *,
     now_ms: int,
+    prefer: Callable[[Sequence[str]], int],
 ) -> Conclusion:
     steps = [step for _, step in again]
     moving = next((step for step in steps if step.action is Action.NEXT_CARRIER), None)
@@ -149,8 +166,8 @@ def _go_on(
     due_ms = now_ms + max(step.delay_ms for step in steps)
     carrier, candidates = message.carrier, message.candidates
     if moving is not None:
-        carrier, *rest = message.candidates
-        candidates = tuple(rest)
+        chosen = prefer(candidates)
+        carrier, candidates = candidates[chosen], candidates[:chosen] + candidates[chosen + 1 :]
     following = replace(
         message,
         carrier=carrier,
@@ -160,6 +177,7 @@ def _go_on(
         reference=work.reference,
         resent_in_doubt=message.resent_in_doubt or any(step.in_doubt for step in steps),
         route_reason=leading.reason if moving is not None else message.route_reason,
+        hops=message.hops + (moving is not None),
     )
     record = lane_record(following)
     waits = due_ms > now_ms
@@ -246,16 +264,24 @@ def remaining(message: Message, total: int) -> list[int]:
     return [index for index in range(1, total + 1) if index not in done]
 
 
-def moved(message: Message, *, now_ms: int, reason: str) -> tuple[Noted, Record]:
-    """Return event and record of a message that goes to its next carrier without an attempt; it has candidates."""
-    carrier, *rest = message.candidates
-    following = replace(message, carrier=carrier, candidates=tuple(rest))
+def moved(message: Message, *, to: int, now_ms: int, reason: str) -> tuple[Noted, Record]:
+    """Return event and record of an untouched message that goes to candidate number `to` (from 0) without an attempt.
+
+    The carrier that it leaves becomes its last candidate: it may come back there.
+    """
+    candidates = message.candidates
+    following = replace(
+        message,
+        carrier=candidates[to],
+        candidates=(*candidates[:to], *candidates[to + 1 :], message.carrier),
+        hops=message.hops + 1,
+    )
     event = Noted(
         message.id,
         now_ms,
         "moved",
         state=State.QUEUED,
-        carrier=carrier,
+        carrier=following.carrier,
         reason=reason,
         detail={"from": message.carrier},
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from random import Random
 
+from gateway.dispatch.board import CarrierBoard
 from gateway.dispatch.metrics import CarrierMetrics
 from gateway.dispatch.plan import DispatchSettings
 from gateway.ports.bus import Bus
@@ -24,3 +25,4 @@ class LaneContext:
     metrics: CarrierMetrics
     random: Random
     settings: DispatchSettings
+    board: CarrierBoard

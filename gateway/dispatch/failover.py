@@ -1,4 +1,7 @@
-"""What becomes of messages that wait for a carrier which is down: some expire, some move on (D1, P5)."""
+"""What becomes of messages that wait for a carrier which cannot be sent to: some expire, some move on (D1, P5)."""
+
+from collections.abc import Sequence
+from typing import Final
 
 from gateway.dispatch.conclude import moved
 from gateway.dispatch.context import LaneContext
@@ -6,9 +9,15 @@ from gateway.dispatch.outbox import Outbox
 from gateway.dispatch.settle import Settler
 from gateway.dispatch.work import Lane, Work
 
+MAX_HOPS: Final = 4
+"""How often a message changes its carrier at most for the sake of a carrier that is down; then it waits."""
+
+CARRIER_DOWN: Final = "carrier_down"
+DRAINED: Final = "drained"
+
 
 class Failover:
-    """Goes through one worker's lanes now and then while its carrier is down."""
+    """Goes through one worker's lanes now and then while its carrier cannot be sent to."""
 
     def __init__(
         self, context: LaneContext, *, lanes: tuple[Lane, ...], outbox: Outbox, settler: Settler
@@ -18,36 +27,58 @@ class Failover:
         self._outbox = outbox
         self._settler = settler
         self._metrics = context.metrics
+        self._board = context.board
         self._after_s = (settings.otp_failover_after_s, *[settings.failover_after_s] * (len(lanes) - 1))
 
-    def sweep(self, *, now_ms: int, down_s: float, limit: int) -> None:
-        """End what is past its validity; move what has another carrier once this one is down for long enough.
+    def is_due(self, lane: Lane, *, trouble_s: float) -> bool:
+        """Tell whether this lane's messages have waited for long enough; an otp has less time than the others."""
+        return trouble_s >= self._after_s[lane.index]
 
-        A message of which a segment may be with the carrier stays: its segments go by one route (sms-domain B16).
-        At most `limit` messages leave, the others keep their place.
+    def sweep(self, lanes: Sequence[Lane], *, now_ms: int, limit: int, reason: str) -> None:
+        """End what is past its validity; with a `reason`, move what has another carrier that is up.
+
+        A message of which a segment may be with the carrier stays: its segments go by one route (sms-domain B16). So
+        does one whose candidates are all known to be down, or that has moved too often. At most `limit` messages
+        leave, the others keep their place.
         """
-        leaving: list[tuple[Work, bool]] = []
-        for lane in self._lanes:
-            moves = down_s >= self._after_s[lane.index]
+        leaving: list[tuple[Work, int]] = []
+        choices: dict[tuple[str, ...], int | None] = {}
+        for lane in lanes:
+            if not lane.held:
+                continue
             kept: list[list[Work]] = []
             for works in lane.empty():
                 kept.append([])
                 for work in works:
-                    is_past = now_ms >= work.message.valid_until
-                    can_move = moves and bool(work.message.candidates) and work.is_untouched
-                    if len(leaving) < limit and (is_past or can_move):
-                        leaving.append((work, is_past))
-                    else:
+                    to = -1
+                    if now_ms < work.message.valid_until:
+                        target = self._target(work, choices) if reason else None
+                        if target is None:
+                            kept[-1].append(work)
+                            continue
+                        to = target
+                    if len(leaving) >= limit:
                         kept[-1].append(work)
+                    else:
+                        leaving.append((work, to))
             lane.refill(*kept)
-        for work, is_past in leaving:
-            if is_past:
+        for work, to in leaving:
+            if to < 0:
                 self._settler.expire(work, now_ms)
             else:
-                self._move(work, now_ms)
+                self._move(work, to, now_ms=now_ms, reason=reason)
 
-    def _move(self, work: Work, now_ms: int) -> None:
-        event, record = moved(work.message, now_ms=now_ms, reason="carrier_down")
+    def _target(self, work: Work, choices: dict[tuple[str, ...], int | None]) -> int | None:
+        message = work.message
+        candidates = message.candidates
+        if not candidates or message.hops >= MAX_HOPS or not work.is_untouched:
+            return None
+        if candidates not in choices:
+            choices[candidates] = self._board.choose(candidates)
+        return choices[candidates]
+
+    def _move(self, work: Work, to: int, *, now_ms: int, reason: str) -> None:
+        event, record = moved(work.message, to=to, now_ms=now_ms, reason=reason)
         self._outbox.batch.records.append(record)
         self._outbox.add(event, lane=work.lane, offset=work.offset)
-        self._metrics.failed_over(work.message.candidates[0])
+        self._metrics.failed_over(work.message.candidates[to], reason)

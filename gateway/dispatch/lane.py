@@ -6,17 +6,21 @@ It holds the parts together (reader, claims, pump, settler, outbox, inbound) and
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from gateway.bus import topics
+from gateway.dispatch.board import CarrierBoard
 from gateway.dispatch.claims import Claims, release
 from gateway.dispatch.context import LaneContext
 from gateway.dispatch.cutter import Cutter
 from gateway.dispatch.failover import Failover
+from gateway.dispatch.helm import Helm
+from gateway.dispatch.holds import Aside
 from gateway.dispatch.inbound import InboundPump
 from gateway.dispatch.metrics import CarrierMetrics
+from gateway.dispatch.orders import CarrierOrders
 from gateway.dispatch.outbox import Outbox
 from gateway.dispatch.plan import CarrierPlan, DispatchSettings
 from gateway.dispatch.pump import Pump
@@ -29,18 +33,19 @@ from gateway.domain.events import Noted
 from gateway.domain.lifecycle import State
 from gateway.domain.message import CLASSES, Message, OutboundSegment
 from gateway.domain.outcomes import Submitted
-from gateway.ports.bus import Bus, Record, Stored, Transaction
+from gateway.ports.bus import Bus, Stored, Transaction
 from gateway.ports.clock import Clock
 from gateway.ports.dispatch_store import DeferredStore
 from gateway.ports.links import BindChanged, CarrierLink, Inbound
+from gateway.ports.record_store import DeadRow
 from gateway.ports.store import Transactions
 from throttling.governor import Governor
 
 _log = structlog.get_logger()
 
-DEAD_LANE_TOPIC: Final = "dead.lane"
 
-_TICK_S: Final = 1.0
+_STUCK_READS: Final = 20
+_MAX_READ_AHEAD: Final = 10_000
 
 
 async def _always(_: Transaction) -> bool:
@@ -69,17 +74,18 @@ class LaneWorker:
         random: Random,
         settings: DispatchSettings = DispatchSettings(),  # noqa: B008 - a frozen value
         hold_lease: Callable[[Transaction], Awaitable[bool]] = _always,
+        board: CarrierBoard | None = None,
     ) -> None:
-        context = LaneContext(plan.carrier, shard, bus, db, deferred, clock, metrics, random, settings)
+        if board is None:  # alone, it knows nothing of other carriers and trusts them all
+            board = CarrierBoard(clock=clock, stale_after_s=settings.report_stale_s, takes_unknown=True)
+        context = LaneContext(plan.carrier, shard, bus, db, deferred, clock, metrics, random, settings, board)
         self.carrier = plan.carrier
         self.shard = shard
         self._context = context
         self._link = link
-        self._governor = governor
         self._hold_lease = hold_lease
         self._is_stopping = False
         self._background: list[asyncio.Task[None]] = []
-        metrics.set_rate(float(plan.rate.per_s))
 
         per_s = float(plan.shard_rate.per_s)
         lanes = tuple(Lane(index, claims=not name.resends_in_doubt) for index, name in enumerate(CLASSES))
@@ -88,24 +94,56 @@ class LaneWorker:
         self._claims = Claims(lanes, per_s=per_s, window=plan.window, settings=settings)
         self._outbox = outbox = Outbox(context, owner=self)
         self._settler = settler = Settler(
-            context, link=link, lanes=lanes, outbox=outbox, wake=self.wake, is_up=self._uplink.is_up
-        )
-        self._pump = Pump(
             context,
-            plan=plan,
             link=link,
-            governor=governor,
             lanes=lanes,
-            claims=self._claims,
-            cutter=Cutter(plan, references),
             outbox=outbox,
+            wake=self.wake,
+            is_up=self._uplink.is_up,
+            retry=plan.retry,
+        )
+        self._pump = self._make_pump(plan, governor, Cutter(plan, references), settler)
+        self._aside = Aside(context, lanes=lanes, outbox=outbox)
+        failover = Failover(context, lanes=lanes, outbox=outbox, settler=settler)
+        self._helm = self._make_helm(plan, governor, failover)
+        self._read_ahead = self._read_ahead_of(plan)
+        self._reader = LaneReader(context, sink=self, lanes=lanes, limit=self._read_ahead)
+        self._inbound = InboundPump(context, link=link)
+
+    def _read_ahead_of(self, plan: CarrierPlan) -> int:
+        settings = self._context.settings
+        return max(
+            settings.min_read_ahead, int(float(plan.shard_rate.per_s) * settings.read_ahead_s) + plan.window
+        )
+
+    def _make_pump(self, plan: CarrierPlan, governor: Governor, cutter: Cutter, settler: Settler) -> Pump:
+        return Pump(
+            self._context,
+            plan=plan,
+            link=self._link,
+            governor=governor,
+            lanes=self._lanes,
+            claims=self._claims,
+            cutter=cutter,
+            outbox=self._outbox,
             settler=settler,
             uplink=self._uplink,
         )
-        self._failover = Failover(context, lanes=lanes, outbox=outbox, settler=settler)
-        read_ahead = max(settings.min_read_ahead, int(per_s * settings.read_ahead_s) + plan.window)
-        self._reader = LaneReader(context, sink=self, lanes=lanes, limit=read_ahead)
-        self._inbound = InboundPump(context, link=link)
+
+    def _make_helm(self, plan: CarrierPlan, governor: Governor, failover: Failover) -> Helm:
+        return Helm(
+            self._context,
+            plan=plan,
+            link=self._link,
+            governor=governor,
+            lanes=self._lanes,
+            claims=self._claims,
+            outbox=self._outbox,
+            pump=self._pump,
+            uplink=self._uplink,
+            failover=failover,
+            aside=self._aside,
+        )
 
     # --- life -------------------------------------------------------------------------------------------------
 
@@ -131,6 +169,7 @@ class LaneWorker:
         finally:
             self._stop_submitting()
             self._link.abort()
+            self._helm.retire()
 
     async def drain(self, *, deadline_s: float) -> int:
         """Stop picking, wait for answers, write down what is known and end `run`; return submits left in doubt."""
@@ -147,6 +186,15 @@ class LaneWorker:
         """Submit up to this instant of the monotonic clock, not later (D3)."""
         self._pump.may_submit_until_ns = until_ns
         self.wake()
+
+    def follow(self, orders: CarrierOrders) -> None:
+        """Apply what operators ordered for this carrier; repeating it changes nothing."""
+        self._helm.follow(orders)
+
+    def adjust(self, plan: CarrierPlan) -> None:
+        """Follow a plan that differs in rate, burst or window only."""
+        self._helm.adjust(plan)
+        self._read_ahead = self._read_ahead_of(plan)
 
     def wake(self) -> None:
         """Let the pump look whether something can be submitted."""
@@ -186,6 +234,7 @@ class LaneWorker:
     def on_bind_changed(self, event: BindChanged) -> None:
         """A bind came up or went down."""
         self._uplink.changed(event)
+        self._helm.note_health()
         if self._uplink.is_up():
             self.wake()
 
@@ -193,6 +242,9 @@ class LaneWorker:
 
     def on_message(self, lane: int, offset: int, message: Message) -> None:
         """A message to submit."""
+        aside = self._aside
+        if message.account_id in aside.accounts and aside.take(message, lane=lane, offset=offset):
+            return
         self._lanes[lane].push(Work(message, lane=lane, offset=offset))
 
     def on_in_doubt(self, lane: int, offset: int, message: Message) -> None:
@@ -213,7 +265,8 @@ class LaneWorker:
         topic = topics.lanes(self.carrier)[lane]
         _log.error("lane.unreadable", topic=topic, offset=record.offset, error=error[:200])
         batch = self._outbox.batch
-        batch.records.append(Record(DEAD_LANE_TOPIC, topic.encode(), record.value))
+        now_ms = self._context.clock.now_ms()
+        batch.dead.append(DeadRow(topic, self.shard, record.offset, record.value, error[:500], now_ms))
         batch.done.append((lane, record.offset))
         self._outbox.wake()
 
@@ -237,44 +290,26 @@ class LaneWorker:
         self._claims.adapt(self._outbox.last_flush_s)
         self._pump.nudge()
 
-    # --- every second -----------------------------------------------------------------------------------------
+    # --- beside the messages ----------------------------------------------------------------------------------
 
     async def _tick(self) -> None:
+        tick_s = self._context.settings.tick_s
         while True:
-            await asyncio.sleep(_TICK_S)
-            self.observe()
-            self.relieve()
-            self._pump.nudge()
-
-    def observe(self) -> None:
-        """Publish gauges."""
-        metrics = self._context.metrics
-        metrics.show_binds(self._link.figures())
-        metrics.submitted.inc(self._pump.take_written())
-        for gauge, lane in zip(metrics.queue_depth, self._lanes, strict=True):
-            gauge.set(lane.held)
+            await asyncio.sleep(tick_s)
+            self._helm.tick()
+            # What may not move must not hide what may, behind it in the lane.
+            wider = min(_MAX_READ_AHEAD, _STUCK_READS * self._read_ahead)
+            self._reader.set_limit(max(self._read_ahead, wider) if self._helm.lets_go else self._read_ahead)
 
     def relieve(self) -> None:
-        """While the carrier is down: expire what is past its validity, move what has another carrier."""
-        room = self._pump.max_unflushed - self._outbox.unflushed
-        if not self._uplink.is_up() and not self._claims.is_pending and room > 0:
-            self._failover.sweep(now_ms=self._context.clock.now_ms(), down_s=self._uplink.down_s, limit=room)
+        """While the carrier cannot be sent to: expire what is past its validity, move what has another carrier."""
+        self._helm.relieve()
 
-    def explain(self) -> dict[str, object]:
-        """Return which constraint binds now, with the figures behind it, for people."""
-        now_ns = self._context.clock.monotonic_ns()
-        lanes = dict(zip([name.value for name in CLASSES], self._lanes, strict=True))
+    def explain(self) -> dict[str, Any]:
+        """Return which constraint binds now, with the figures behind it, as JSON for people and reports."""
+        ahead = sum([position.ahead_count for position in self._reader.positions])
         return {
-            "carrier": self.carrier,
-            "shard": self.shard,
-            "constraint": self._pump.constraint,
-            "up": self._uplink.is_up(),
-            "in_flight": self._link.in_flight,
-            "ready": {name: lane.ready for name, lane in lanes.items()},
-            "held": {name: lane.held for name, lane in lanes.items()},
-            "resting": sum([lane.resting_count for lane in self._lanes]),
-            "unflushed": self._outbox.unflushed,
+            **self._helm.explain(),
+            "taken_ahead": ahead,
             "inbound_pending": self._inbound.pending,
-            "lease_left_ms": max(0, (self._pump.may_submit_until_ns - now_ns) // 1_000_000),
-            "limits": list(self._governor.explain(now_ns)),
         }

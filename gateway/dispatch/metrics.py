@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -12,12 +13,32 @@ from gateway.telemetry import metrics as catalogue
 
 RETRY_REASONS = ("retry_later", "resend_in_doubt", "drained")
 DEAD_REASONS = ("envelope", "uncuttable")
+CIRCUIT_STATES = ("closed", "half_open", "open")
+FAILOVER_REASONS = (
+    "carrier_down",
+    "drained",
+    "failover",
+    "otp_failover",
+    "resend_in_doubt",
+    "retries_used_up",
+    "route_refused",
+)
+
+
+class ShardFigures(NamedTuple):
+    """What one shard of a carrier adds to the gauges of its process."""
+
+    queue_depth: tuple[int, ...]
+    limit_per_s: float
+    effective_per_s: float
+    breaker: str
+    is_paused: bool
 
 
 class DispatchMetrics:
-    """The bundle. Label values come from the configuration and from closed sets."""
+    """The bundle. Label values come from the configuration and from closed sets; `carriers` are touched at once."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, *, carriers: Sequence[str] = ()) -> None:
         self.queue_depth = catalogue.gauge(registry, "carrier_queue_depth_messages")
         self.bind_state = catalogue.gauge(registry, "carrier_bind_state")
         self.bind_transitions = catalogue.counter(registry, "carrier_bind_transitions_total")
@@ -26,6 +47,8 @@ class DispatchMetrics:
         self.window_size = catalogue.gauge(registry, "carrier_window_size")
         self.mps_limit = catalogue.gauge(registry, "carrier_mps_limit")
         self.mps_effective = catalogue.gauge(registry, "carrier_mps_effective_limit")
+        self.circuit_state = catalogue.gauge(registry, "carrier_circuit_state")
+        self.paused = catalogue.gauge(registry, "carrier_paused")
         self.responses = catalogue.counter(registry, "carrier_submit_responses_total")
         self.submitted = catalogue.counter(registry, "carrier_segments_submitted_total")
         self.submit_seconds = catalogue.histogram(registry, "carrier_submit_duration_seconds")
@@ -39,10 +62,24 @@ class DispatchMetrics:
         self.mo_received = catalogue.counter(registry, "mo_received_total")
         self.expired_by_class = tuple(self.expired.labels(name) for name in CLASSES)
         self.dead_by_reason = {reason: self.dead.labels(reason) for reason in DEAD_REASONS}
+        self._carriers: dict[str, CarrierMetrics] = {}
+        self.touch(carriers)
+
+    def touch(self, carriers: Sequence[str]) -> None:
+        """Make every known label value of these carriers appear."""
+        for carrier in carriers:
+            self.carrier(carrier)
+            for other in carriers:
+                if other != carrier:
+                    for reason in FAILOVER_REASONS:
+                        self.failovers.labels(carrier, other, reason)
 
     def carrier(self, carrier: str) -> "CarrierMetrics":
-        """Return the children of one carrier, every known label value touched."""
-        return CarrierMetrics(self, carrier)
+        """Return the children of one carrier, the same for all its shards, every known label value touched."""
+        found = self._carriers.get(carrier)
+        if found is None:
+            found = self._carriers[carrier] = CarrierMetrics(self, carrier)
+        return found
 
 
 class CarrierMetrics:
@@ -64,15 +101,41 @@ class CarrierMetrics:
         self.retries = {reason: bundle.retries.labels(carrier, reason) for reason in RETRY_REASONS}
         for status in ("ESME_ROK", "ESME_RTHROTTLED", "ESME_RMSGQFUL", "none"):
             self._status(status)
+        self._shards: dict[int, ShardFigures] = {}
+        self._show()
 
-    def set_rate(self, per_s: float) -> None:
-        """Publish the configured rate, which is also the effective one until something cuts it."""
-        self._bundle.mps_limit.labels(self._carrier).set(per_s)
-        self._bundle.mps_effective.labels(self._carrier).set(per_s)
+    def show_shard(self, shard: int, figures: ShardFigures) -> None:
+        """Publish the gauges of the carrier with what this shard adds to them now."""
+        self._shards[shard] = figures
+        self._show()
 
-    def failed_over(self, to_carrier: str) -> None:
+    def forget_shard(self, shard: int, *, binds: Iterable[str]) -> None:
+        """Take a shard that another process may own by now out of the gauges, and its binds."""
+        self._shards.pop(shard, None)
+        self._show()
+        bundle, carrier = self._bundle, self._carrier
+        for bind in binds:
+            for gauge in (bundle.window_in_use, bundle.window_size, bundle.bind_up_since):
+                gauge.labels(carrier, bind).set(0)
+            for state in BindState:
+                bundle.bind_state.labels(carrier, bind, state).set(0)
+
+    def _show(self) -> None:
+        bundle, carrier, shards = self._bundle, self._carrier, self._shards.values()
+        for index, gauge in enumerate(self.queue_depth):
+            gauge.set(sum([shard.queue_depth[index] for shard in shards]))
+        bundle.mps_limit.labels(carrier).set(sum([shard.limit_per_s for shard in shards]))
+        bundle.mps_effective.labels(carrier).set(sum([shard.effective_per_s for shard in shards]))
+        bundle.paused.labels(carrier).set(any(shard.is_paused for shard in shards))
+        breakers = {shard.breaker for shard in shards}
+        best = next((state for state in CIRCUIT_STATES if state in breakers), None)
+        for state in CIRCUIT_STATES:
+            bundle.circuit_state.labels(carrier, state).set(state == best)
+
+    def failed_over(self, to_carrier: str, reason: str) -> None:
         """Count one message that left for another carrier."""
-        self._bundle.failovers.labels(self._carrier, to_carrier).inc()
+        reason = reason if reason in FAILOVER_REASONS else "failover"
+        self._bundle.failovers.labels(self._carrier, to_carrier, reason).inc()
 
     def count_outcome(self, outcome: SubmitOutcome) -> None:
         """Count an outcome that is not Submitted; these are rare enough to count one by one."""

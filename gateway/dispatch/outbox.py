@@ -17,6 +17,7 @@ from gateway.dispatch.position import LanePosition
 from gateway.domain.events import Attempted, Noted
 from gateway.ports.bus import Commit, Record, Transaction
 from gateway.ports.dispatch_store import DeferredRow
+from gateway.ports.record_store import DeadRow
 
 _log = structlog.get_logger()
 
@@ -42,14 +43,19 @@ class OutboxOwner(Protocol):
 
 
 class Batch:
-    """What one transaction makes durable. `done` are (lane index, offset) whose outcome is in here."""
+    """What one transaction makes durable. `done` are (lane index, offset) whose outcome is in here.
 
-    __slots__ = ("deferred", "delays_ms", "done", "events", "records", "response_ms")
+    `aside_count` of the events tell of messages that were not submitted at all: a crash puts nothing of them in doubt.
+    """
+
+    __slots__ = ("aside_count", "dead", "deferred", "delays_ms", "done", "events", "records", "response_ms")
 
     def __init__(self) -> None:
+        self.aside_count = 0
         self.events: list[Attempted | Noted] = []
         self.records: list[Record] = []
         self.deferred: list[DeferredRow] = []
+        self.dead: list[DeadRow] = []
         self.done: list[tuple[int, int]] = []
         self.delays_ms: list[tuple[int, int]] = []
         self.response_ms: list[int] = []
@@ -57,7 +63,7 @@ class Batch:
     @property
     def weight(self) -> int:
         """How much a crash now would put in doubt, in segments: those settled, or the events where they are more."""
-        return max(len(self.response_ms), len(self.events))
+        return max(len(self.response_ms), len(self.events) - self.aside_count)
 
     @property
     def is_empty(self) -> bool:
@@ -149,15 +155,13 @@ class Outbox:
             if position.is_changed
         ]
         if records or commits or batch.deferred:
-            await self._store_until_durable(records, commits, batch.deferred)
+            await self._store_until_durable(records, commits, batch)
         self._flushing = 0
         self.last_flush_s = (self._clock.monotonic_ns() - started_ns) / 1e9
         self._observe(batch)
         self._owner.flushed()
 
-    async def _store_until_durable(
-        self, records: list[Record], commits: list[Commit], deferred: list[DeferredRow]
-    ) -> None:
+    async def _store_until_durable(self, records: list[Record], commits: list[Commit], batch: Batch) -> None:
         retry_s = _RETRY_FIRST_S
         in_doubt = False
         while True:
@@ -166,7 +170,7 @@ class Outbox:
                     # A commit whose answer was lost may have happened: written again it would double what was
                     # deferred or moved.
                     if not (in_doubt and commits and await self._is_committed(commits[0])):
-                        await self._store(records, commits, deferred)
+                        await self._store(records, commits, batch)
                 return
             except LeaseLostError:
                 raise
@@ -183,12 +187,14 @@ class Outbox:
             await asyncio.sleep(retry_s)
             retry_s = min(retry_s * 2, _RETRY_MAX_S)
 
-    async def _store(self, records: list[Record], commits: list[Commit], deferred: list[DeferredRow]) -> None:
+    async def _store(self, records: list[Record], commits: list[Commit], batch: Batch) -> None:
         async with self._db.transaction() as tx:
             if not await self._owner.hold_lease(tx):
                 raise LeaseLostError(f"the lease of {self._carrier}/{self._shard} is another's")
-            if deferred:
-                await self._deferred.add(tx, deferred)
+            if batch.deferred:
+                await self._deferred.add(tx, batch.deferred)
+            if batch.dead:
+                await self._deferred.bury(tx, batch.dead)
             if records:
                 await self._bus.append(records, commits=commits, tx=tx)
             elif commits:

@@ -4,10 +4,12 @@ Built by `gateway.runtime.wiring` from the settings.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gateway.domain.cutting import USUAL_SEGMENTATION, SegmentationOptions
+from gateway.policy.fairness import DEFAULT_SHARES, LaneShares
+from gateway.policy.retry import DEFAULT_RETRY, RetryPolicy
 from gateway.ports.links import CarrierLink
 from throttling.gcra import Gcra
 from throttling.governor import Governor
@@ -26,15 +28,21 @@ class CarrierPlan:
     `rate` is in segments per second over all shards, `burst` how many segments may exceed it in any window (None:
     2 % of one second). `window` is the number of unanswered submits over all binds: it sizes read-ahead and claims.
     `segmentation` is how texts are cut for this carrier, the same value that intake counts with.
+    `retry` is when a refused segment is tried again, `shares` how the class lanes share the rate. `access` is what
+    the links are made of besides: plans with equal values make equal links. `window_slots` is the window of one bind.
     """
 
     carrier: str
     rate: Rate
-    link_factory: LinkFactory
+    link_factory: LinkFactory = field(compare=False)
     burst: int | None = None
     shards: int = 1
     window: int = 100
     segmentation: SegmentationOptions = USUAL_SEGMENTATION
+    retry: RetryPolicy = DEFAULT_RETRY
+    shares: LaneShares = DEFAULT_SHARES
+    access: object = None
+    window_slots: int | None = None
 
     def __post_init__(self) -> None:
         if self.shards < 1:
@@ -57,6 +65,12 @@ class CarrierPlan:
             burst = max(1, int(float(self.rate.per_s) * _DEFAULT_BURST_SHARE))
         return min(burst * self.shard_rate.gap_ns * 5 // (8 * self.shards), SECOND_NS)
 
+    def is_adjustment_of(self, other: "CarrierPlan") -> bool:
+        """True when only what a running worker can follow is different: rate, burst, window."""
+        return self == replace(
+            other, rate=self.rate, burst=self.burst, window=self.window, window_slots=self.window_slots
+        )
+
     def governor(self) -> Governor:
         """Return a new limiter for one shard."""
         return Governor.of(carrier=Gcra(self.shard_rate, slack_ns=self.slack_ns))
@@ -68,6 +82,13 @@ class DispatchSettings:
 
     What a crash may put in doubt is bounded by `max_unflushed_s` of the rate (results not durable yet) in all lanes,
     and by `claim_ahead_ms`, at most `max_claim_ahead_ms`, of it in those that claim; each beyond the window (P2).
+
+    `max_ranges_ahead` bounds the ranges in the position of a lane up to which its scout takes messages out of turn.
+
+    A carrier in trouble keeps its messages for `failover_after_s` (`otp_failover_after_s`), and is out of trouble once
+    healthy for `stable_after_s`; `moves_to_unknown` lets them go to a carrier that nobody has reported of for
+    `report_stale_s`. A process is another's neighbour until it was silent for `member_dead_s`; a shard assigned to
+    another is taken over once free for `orphan_after_s`, and given back at the earliest after `stand_in_s`.
     """
 
     flush_ms: int = 40
@@ -78,10 +99,15 @@ class DispatchSettings:
     read_ahead_s: float = 1.0
     min_read_ahead: int = 64
     read_batch: int = 500
+    max_ranges_ahead: int = 2_000
     claim_ahead_ms: int = 150
     max_claim_ahead_ms: int = 250
-    failover_after_s: float = 15.0
-    otp_failover_after_s: float = 5.0
+    tick_s: float = 0.25
+    failover_after_s: float = 10.0
+    otp_failover_after_s: float = 3.0
+    stable_after_s: float = 5.0
+    moves_to_unknown: bool = False
+    max_aside: int = 2000
     inbound_linger_ms: int = 25
     inbound_deadline_s: float = 10.0
     max_inbound_pending: int = 20_000
@@ -89,3 +115,9 @@ class DispatchSettings:
     drain_s: float = 10.0
     deferred_batch: int = 500
     deferred_poll_s: float = 1.0
+    control_poll_s: float = 1.0
+    report_stale_s: float = 5.0
+    member_beat_s: float = 2.0
+    member_dead_s: float = 6.0
+    orphan_after_s: float = 4.0
+    stand_in_s: float = 60.0

@@ -10,15 +10,18 @@ class LanePosition:
     """One lane's watermark and read position, for the one worker that owns the lane.
 
     Begins where the last commit of the group stands. Only lanes that claim ever `claim`; elsewhere what is not done
-    at a crash is simply read again. `is_changed` says whether there is something to commit.
+    at a crash is simply read again. `is_changed` says whether there is something to commit. What the scout takes ahead of
+    `next_offset` is remembered until it is done.
     """
 
-    __slots__ = ("_watermark", "is_changed", "next_offset")
+    __slots__ = ("_ahead", "_ahead_runs", "_watermark", "is_changed", "next_offset")
 
     def __init__(self, start: Position) -> None:
         self._watermark = Watermark(start)
         self.next_offset = self._watermark.offset
         self.is_changed = False
+        self._ahead: dict[int, list[int]] = {}  # offset -> what is left of the run it was taken in, shared
+        self._ahead_runs = 0
 
     @property
     def is_full(self) -> bool:
@@ -29,6 +32,46 @@ class LanePosition:
     def claimed_count(self) -> int:
         """Records taken in hand whose outcome is not in a transaction yet."""
         return self._watermark.pending
+
+    @property
+    def ahead_count(self) -> int:
+        """Records that were taken ahead of the reader and are not done."""
+        return len(self._ahead)
+
+    @property
+    def range_count(self) -> int:
+        """Ranges that a commit has to carry: those done above the watermark, and those that what is ahead may become."""
+        return self._watermark.range_count + self._ahead_runs
+
+    @property
+    def doubtful(self) -> tuple[int, ...]:
+        """Offsets that an earlier owner claimed and did not finish, ascending."""
+        return self._watermark.in_doubt
+
+    def next_undone(self, offset: int) -> int:
+        """Return the first offset from `offset` on whose record is not done."""
+        return self._watermark.next_undone(offset)
+
+    def needs_nothing(self, offset: int) -> bool:
+        """True for a record that is done, or in hand because the reader has passed it or the scout took it."""
+        return offset < self.next_offset or offset in self._ahead or self._watermark.is_done(offset)
+
+    def take_ahead(self, offset: int) -> None:
+        """Note that the record is in hand although the reader has not come to it."""
+        run = self._ahead.get(offset - 1)
+        if run is None:
+            run = [0]
+            self._ahead_runs += 1
+        run[0] += 1
+        self._ahead[offset] = run
+
+    def was_taken_ahead(self, offset: int) -> bool:
+        """True for what was taken ahead and is not done."""
+        return offset in self._ahead
+
+    def skip_done(self) -> None:
+        """Go past the done records that the reader would read next."""
+        self.next_offset = self._watermark.next_undone(self.next_offset)
 
     def was_completed(self, offset: int) -> bool:
         """True for what an earlier owner finished."""
@@ -55,6 +98,10 @@ class LanePosition:
         """Note that the record's outcome is in the transaction being made."""
         self._watermark.done(offset)
         self.is_changed = True
+        run = self._ahead.pop(offset, None)
+        if run is not None:
+            run[0] -= 1
+            self._ahead_runs -= not run[0]
 
     def claim(self, offsets: Iterable[int]) -> None:
         """Note that the records are taken in hand: after a crash they are in doubt."""

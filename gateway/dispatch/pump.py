@@ -9,6 +9,16 @@ from functools import partial
 from typing import Final
 
 from gateway.dispatch.claims import Claims
+from gateway.dispatch.constraints import (
+    BACKLOG_OF_EVENTS,
+    BUSY,
+    CLAIMS,
+    HOLD,
+    LEASE,
+    NO_WORK,
+    NOT_STARTED,
+    STOPPING,
+)
 from gateway.dispatch.context import LaneContext
 from gateway.dispatch.cutter import Cutter
 from gateway.dispatch.outbox import Outbox
@@ -24,19 +34,20 @@ from gateway.policy.fairness import ClassPicker
 from gateway.ports.links import WAIT_FOR_EVENT, CarrierLink
 from throttling.governor import Governor
 
-NO_WORK: Final = "no_work"
-
 _MOST_PER_PUMP: Final = 256
 _LEAST_TIMER_NS: Final = 1_000_000
 _MOST_COALESCED_NS: Final = 5_000_000
 _FOREVER_NS: Final = 1 << 62
+_STANDS_NS: Final = 250_000_000
+_NOTHING: Final = Lane(-1, claims=False)
 
 
 class Pump:
     """Submits from a worker's lanes whatever link, rate and results allow.
 
-    `constraint` names what hinders the next submit; `may_submit_until_ns` is the end of the lease as the caller
-    knows it, on the monotonic clock.
+    `constraint` names what hinders the next submit, in the words of `gateway.dispatch.constraints` or the link's own;
+    `may_submit_until_ns` is the end of the lease as the caller knows it, on the monotonic clock. `shut_by` says why
+    nothing may be submitted whatever waits, None when something may.
     """
 
     def __init__(
@@ -53,31 +64,56 @@ class Pump:
         settler: Settler,
         uplink: Uplink,
     ) -> None:
-        self.constraint = "not_started"
+        self.constraint = NOT_STARTED
+        self.shut_by: str | None = None
         self.may_submit_until_ns = _FOREVER_NS
         self._clock = context.clock
         self._metrics = context.metrics
         self._link = link
         self._governor = governor
         self._lanes = lanes
+        self._open_lanes = lanes  # a lane that is held has an empty one in its place
         self._claims = claims
         self._cutter = cutter
         self._outbox = outbox
         self._settler = settler
         self._settled = settler.settled
         self._uplink = uplink
-        self._picker = ClassPicker()
-        settings = context.settings
-        self.max_unflushed = max(
-            settings.min_unflushed_segments, int(float(plan.shard_rate.per_s) * settings.max_unflushed_s)
-        )
-        # Coming late costs no rate: the limiter makes good what a caller that it told to wait is late. So several
-        # permits share one wake-up and one write, well within the limiter's patience.
-        self._least_timer_ns = max(_LEAST_TIMER_NS, min(_MOST_COALESCED_NS, plan.slack_ns * 3 // 10))
+        self._picker = ClassPicker(plan.shares)
+        self._settings = context.settings
+        self.max_unflushed = 0
+        self._least_timer_ns = 0
+        self.resize(per_s=float(plan.shard_rate.per_s), slack_ns=plan.slack_ns)
+        self._since_ns = context.clock.monotonic_ns()
+        self._spent_ns: dict[str, int] = {}
+        self._leading = NOT_STARTED
         self._timer: asyncio.TimerHandle | None = None
         self._is_due = False
         self._is_stopped = False
         self._written = 0
+
+    def resize(self, *, per_s: float, slack_ns: int) -> None:
+        """Follow a rate that changed; `per_s` is this shard's, `slack_ns` how late its permits may be taken."""
+        settings = self._settings
+        self.max_unflushed = max(settings.min_unflushed_segments, int(per_s * settings.max_unflushed_s))
+        # Coming late costs no rate: the limiter makes good what a caller that it told to wait is late. So several
+        # permits share one wake-up and one write, well within the limiter's patience.
+        self._least_timer_ns = max(_LEAST_TIMER_NS, min(_MOST_COALESCED_NS, slack_ns * 3 // 10))
+
+    def hold(self, indices: frozenset[int]) -> None:
+        """Pick nothing of these lanes until told otherwise."""
+        self._open_lanes = tuple([_NOTHING if lane.index in indices else lane for lane in self._lanes])
+
+    def binding(self) -> str:
+        """Return what hinders submits now: what stands for a while, else what hindered most since `sum_up`."""
+        is_standing = self._clock.monotonic_ns() - self._since_ns >= _STANDS_NS
+        return self.constraint if is_standing or self._leading == NOT_STARTED else self._leading
+
+    def sum_up(self) -> None:
+        """Close the account of what hindered how long; call about once a second."""
+        self._account(self._clock.monotonic_ns())
+        self._leading = max(self._spent_ns, key=self._spent_ns.__getitem__)
+        self._spent_ns.clear()
 
     def wake(self) -> None:
         """Run in this turn of the loop; many calls make one run."""
@@ -98,7 +134,7 @@ class Pump:
     def stop(self) -> None:
         """Submit nothing more."""
         self._is_stopped = True
-        self.constraint = "stopping"
+        self.constraint = self._leading = STOPPING
         self._disarm()
 
     def take_written(self) -> int:
@@ -120,10 +156,13 @@ class Pump:
         if self._is_stopped:
             return
         now_ns = self._clock.monotonic_ns()
+        was = self.constraint
         hindrance = self._closed(now_ns)
         wait_ns, self.constraint = (
             self._submit_all(now_ns) if hindrance is None else (WAIT_FOR_EVENT, hindrance)
         )
+        if self.constraint != was:
+            self._account(now_ns, was)
         if wait_ns > 0:
             delay_ns = max(wait_ns, self._least_timer_ns)
             self._timer = asyncio.get_running_loop().call_later(delay_ns / 1e9, self._on_timer)
@@ -134,6 +173,11 @@ class Pump:
             if urgent is not None:
                 self._outbox.wake(urgent=urgent)
 
+    def _account(self, now_ns: int, constraint: str = "") -> None:
+        constraint = constraint or self.constraint
+        self._spent_ns[constraint] = self._spent_ns.get(constraint, 0) + now_ns - self._since_ns
+        self._since_ns = now_ns
+
     def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -142,19 +186,27 @@ class Pump:
     def _closed(self, now_ns: int) -> str | None:
         """Return why nothing may be submitted whatever waits, None when something may."""
         if now_ns >= self.may_submit_until_ns:
-            return "lease"
+            return LEASE
+        if self.shut_by is not None:
+            return self.shut_by
         if self._outbox.unflushed >= self.max_unflushed:
-            return "backlog_of_events"
+            return BACKLOG_OF_EVENTS
         return None
+
+    def _idle(self) -> str:
+        """Say why nothing can be picked."""
+        if any(lane.ready for lane in self._lanes):
+            return HOLD
+        return CLAIMS if any(lane.waiting_count for lane in self._open_lanes) else NO_WORK
 
     def _submit_all(self, now_ns: int) -> tuple[int, str]:
         """Submit until something hinders; return (wait, reason), the wait 0 when only this turn's share is used up."""
-        otp, transactional, collections, marketing = self._lanes
+        otp, transactional, collections, marketing = self._open_lanes
         link_ready, offer, submit = self._link.ready, self._governor.offer, self._link.submit
         now_ms = self._clock.now_ms()
         for _ in range(_MOST_PER_PUMP):
             if not (otp.ready or transactional.ready or collections.ready or marketing.ready):
-                return WAIT_FOR_EVENT, NO_WORK
+                return WAIT_FOR_EVENT, self._idle()
             permit = link_ready(now_ns)
             if permit.wait_ns:
                 return permit.wait_ns, permit.reason
@@ -163,14 +215,14 @@ class Pump:
                 return grant.wait_ns, grant.reason
             segment = self._next_segment(now_ms)
             if segment is None:
-                return WAIT_FOR_EVENT, NO_WORK
+                return WAIT_FOR_EVENT, self._idle()
             segment.submitted_at_ns = now_ns
             submit(segment, now_ns=now_ns)
             self._written += 1
-        return 0, "busy"
+        return 0, BUSY
 
     def _next_segment(self, now_ms: int) -> OutboundSegment | None:
-        lanes = self._lanes
+        lanes = self._open_lanes
         otp, transactional, collections, marketing = lanes
         while True:
             index = self._picker.pick(

@@ -17,6 +17,7 @@ from gateway.domain.events import Attempted, Noted, SegmentResult
 from gateway.domain.lifecycle import State
 from gateway.domain.message import OutboundSegment
 from gateway.domain.outcomes import Refusal, Refused, SubmitOutcome, Submitted, Throttled, Unsent
+from gateway.policy.retry import DEFAULT_RETRY, RetryPolicy
 from gateway.ports.links import CarrierLink
 
 _THROTTLE_NOTE_MS: Final = 1000
@@ -28,7 +29,8 @@ MAX_REST_MS: Final = 2_000
 class Settler:
     """Turns outcomes into events, deferred rows and lane records of the outbox.
 
-    `wake` is called when a segment came back to the lane head; `is_up` tells whether the carrier has a bind.
+    `wake` is called when a segment came back to the lane head; `is_up` tells whether the carrier has a bind, `retry`
+    is its schedule.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Settler:
         outbox: Outbox,
         wake: Callable[[], None],
         is_up: Callable[[], bool],
+        retry: RetryPolicy = DEFAULT_RETRY,
     ) -> None:
         self._normalise_id = link.normalise_id
         self._lanes = lanes
@@ -49,6 +52,8 @@ class Settler:
         self._random = context.random
         self._wake = wake
         self._is_up = is_up
+        self._prefer = context.board.prefer
+        self._retry = retry
         self._taken_ns = 0  # when the last segment was written that the carrier took
         self._answered: OrderedDict[tuple[UUID, int], None] = OrderedDict()
 
@@ -73,14 +78,21 @@ class Settler:
         if not work.refused and not work.todo:
             self._outbox.add(all_submitted(work, now_ms=now_ms), lane=work.lane, offset=work.offset)
             return
-        end = conclude(work, now_ms=now_ms, jitter=self._random.random(), carrier_is_up=self._is_up())
+        end = conclude(
+            work,
+            now_ms=now_ms,
+            jitter=self._random.random(),
+            carrier_is_up=self._is_up(),
+            policy=self._retry,
+            prefer=self._prefer,
+        )
         batch = self._outbox.batch
         if end.deferred is not None:
             batch.deferred.append(end.deferred)
         if end.moved is not None:
             batch.records.append(end.moved)
         if end.next_carrier is not None:
-            self._metrics.failed_over(end.next_carrier)
+            self._metrics.failed_over(end.next_carrier, end.event.reason)
         if end.retry_reason:
             self._metrics.retries[end.retry_reason].inc()
         self._outbox.add(end.event, lane=work.lane, offset=work.offset)

@@ -1,37 +1,40 @@
-"""Starts, owns and stops the lane workers of one process: one per carrier and shard whose lease it gets (D3)."""
+"""Starts, steers and stops the shards of one process: those whose lease it gets, of every carrier it is told (D3)."""
 
 import asyncio
-import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from gateway.bus import topics
-from gateway.dispatch.lane import DEAD_LANE_TOPIC, LaneWorker
+from gateway.dispatch.board import CarrierBoard
+from gateway.dispatch.control import Control, reports_of
+from gateway.dispatch.holds import held_dues
+from gateway.dispatch.members import Membership
 from gateway.dispatch.metrics import DispatchMetrics
-from gateway.dispatch.outbox import LeaseLostError
+from gateway.dispatch.orders import OrderBook
 from gateway.dispatch.plan import CarrierPlan, DispatchSettings
 from gateway.dispatch.references import References
-from gateway.ports.bus import Bus, Transaction
+from gateway.dispatch.shard import Outfit, ShardKeeper
+from gateway.ports.bus import Bus
 from gateway.ports.clock import Clock
-from gateway.ports.dispatch_store import DeferredStore, Lease, LeaseStore
+from gateway.ports.control_store import CarrierReport, ControlStore
+from gateway.ports.dispatch_store import DeferredStore, LeaseStore
 from gateway.ports.store import Transactions
 
 _log = structlog.get_logger()
 
 _START_TIMEOUT_S: Final = 30.0
-_FLUSH_GRACE_S: Final = 5.0
-_RETRY_FIRST_S: Final = 1.0
-_RETRY_MAX_S: Final = 30.0
 
 
 class DispatchSupervisor:
-    """Runs every plan's shards until stopped. A worker that fails is started again; the others do not notice (P5).
+    """Runs the shards of every plan that fall to this process, until stopped.
 
-    `owner` names this process among all that might own a lane: host and role. A process that comes back under the
-    same name takes its leases over at once; another one waits until they expire.
+    `owner` names this process among all that might own a shard. A process that comes back under the same name takes
+    its leases over at once, so a name is for those who know that the one before is dead; another one waits until they
+    expire. Without `control` nobody gives orders, and the process takes itself for the only one.
     """
 
     def __init__(
@@ -47,167 +50,182 @@ class DispatchSupervisor:
         metrics: DispatchMetrics,
         random: Random,
         settings: DispatchSettings = DispatchSettings(),  # noqa: B008 - a frozen value
+        control: ControlStore | None = None,
     ) -> None:
-        self._plans = tuple(plans)
-        self._owner = owner
+        self._plans = {plan.carrier: plan for plan in plans}
         self._bus = bus
-        self._db = db
-        self._deferred = deferred
-        self._leases = leases
         self._clock = clock
         self._metrics = metrics
-        self._random = random
-        self._settings = settings
-        self._references = References(random)
+        self._membership = Membership(owner, clock=clock, settings=settings)
+        board = CarrierBoard(
+            clock=clock, stale_after_s=settings.report_stale_s, takes_unknown=settings.moves_to_unknown
+        )
+        board.configure(self._plans)
+        self._book = None if control is None else OrderBook(control, clock=clock)
+        self._outfit = Outfit(
+            bus=bus,
+            db=db,
+            deferred=deferred,
+            leases=leases,
+            clock=clock,
+            metrics=metrics,
+            random=random,
+            settings=settings,
+            references=References(random),
+            board=board,
+            membership=self._membership,
+            book=self._book,
+        )
+        self._control: Control | None = None
+        if control is not None and self._book is not None:
+            self._control = Control(
+                control,
+                steered=self,
+                book=self._book,
+                membership=self._membership,
+                board=board,
+                leases=leases,
+                deferred=deferred,
+                clock=clock,
+                settings=settings,
+            )
         self._stopping = asyncio.Event()
-        self._workers: dict[tuple[str, int], LaneWorker] = {}
+        self._changing = asyncio.Lock()
+        self._group: asyncio.TaskGroup | None = None
+        self._keepers: dict[str, dict[int, ShardKeeper]] = {}
+        self._tasks: dict[ShardKeeper, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
         """Work until `stop`; what is in flight then gets `drain_s` for its answers."""
         async with asyncio.timeout(_START_TIMEOUT_S):
-            await self._prepare_topics()
+            await self._make_topics(self._plans.values())
+            if self._control is not None:
+                await self._control.open()
         async with asyncio.TaskGroup() as group:
-            for plan in self._plans:
-                for shard in range(plan.shards):
-                    group.create_task(self._serve(plan, shard), name=f"dispatch.{plan.carrier}.{shard}")
+            self._group = group
+            for plan in self._plans.values():
+                self._start(plan)
+            controlling = None
+            if self._control is not None:
+                controlling = group.create_task(self._control.run(), name="dispatch.control")
+            await self._stopping.wait()
+            async with self._changing:
+                await self._end(self._all_keepers())
+                self._group = None
+            if controlling is not None:
+                controlling.cancel()
+        if self._control is not None:
+            await self._control.leave()
 
     def stop(self) -> None:
         """Drain every worker and end `run`."""
         self._stopping.set()
 
-    def explain(self) -> list[dict[str, object]]:
+    async def reload(self, plans: Sequence[CarrierPlan]) -> None:
+        """Follow a new configuration while running; returns when what had to stop has stopped.
+
+        Carriers whose plan is equal are untouched. One that differs in rate, burst or window alone is adjusted in
+        place, any other is drained and begun anew. Removed ones are drained, new ones start. RuntimeError when not
+        running.
+        """
+        async with self._changing:
+            if self._group is None:
+                raise RuntimeError("plans are reloaded only while dispatch runs")
+            wanted = {plan.carrier: plan for plan in plans}
+            before = self._plans
+            same = {name for name, plan in wanted.items() if before.get(name) == plan}
+            adjusted = {
+                name
+                for name, plan in wanted.items()
+                if name not in same and name in before and plan.is_adjustment_of(before[name])
+            }
+            anew = [plan for name, plan in wanted.items() if name not in same | adjusted]
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                await self._make_topics(anew)
+            gone = [name for name in before if name not in same | adjusted]
+            await self._end([keeper for name in gone for keeper in self._keepers.pop(name, {}).values()])
+            self._plans = wanted
+            self._outfit.board.configure(wanted)
+            for name in adjusted:
+                plan = self._as_partitioned(wanted[name])
+                for keeper in self._keepers[name].values():
+                    keeper.adjust(plan)
+            if not self._stopping.is_set():
+                for plan in anew:
+                    self._start(plan)
+            _log.info(
+                "plans.reloaded",
+                unchanged=len(same),
+                adjusted=sorted(adjusted),
+                begun=sorted(plan.carrier for plan in anew),
+                ended=sorted(gone),
+            )
+
+    def explain(self) -> list[dict[str, Any]]:
         """Return, for each lane worker of this process, which constraint binds now."""
-        return [worker.explain() for worker in self._workers.values()]
+        return [keeper.worker.explain() for keeper in self._all_keepers() if keeper.worker is not None]
 
     @property
     def is_ready(self) -> bool:
-        """True once every shard of every plan has a worker here."""
-        return len(self._workers) == sum(plan.shards for plan in self._plans)
+        """True once every shard that falls to this process has a worker here."""
+        return self._group is not None and all(keeper.is_settled for keeper in self._all_keepers())
 
-    async def _prepare_topics(self) -> None:
-        wanted = {topic: plan.shards for plan in self._plans for topic in topics.lanes(plan.carrier)}
-        await self._bus.ensure_topics({**wanted, DEAD_LANE_TOPIC: 1})
-        # A group that never commits: what was set aside stays until somebody has looked at it.
-        await self._bus.register_group(DEAD_LANE_TOPIC, [DEAD_LANE_TOPIC])
+    # --- what the control tasks ask ---------------------------------------------------------------------------
 
-    async def _serve(self, plan: CarrierPlan, shard: int) -> None:
-        retry_s = _RETRY_FIRST_S
-        while not self._stopping.is_set():
-            started_ns = self._clock.monotonic_ns()
+    def review(self) -> None:
+        """Let every shard follow the orders and members as they are known now."""
+        for keeper in self._all_keepers():
             try:
-                if await self._serve_once(plan, shard):
-                    retry_s = _RETRY_FIRST_S
+                keeper.review()
             except Exception:  # noqa: BLE001 - one carrier's trouble stays its own (P5)
-                _log.exception("dispatch.worker_failed", carrier=plan.carrier, shard=shard, retry_s=retry_s)
-                if self._clock.monotonic_ns() - started_ns > _RETRY_MAX_S * 1e9:
-                    retry_s = _RETRY_FIRST_S
-                await self._pause(retry_s)
-                retry_s = min(retry_s * 2, _RETRY_MAX_S)
+                _log.exception("orders.not_followed")
 
-    async def _serve_once(self, plan: CarrierPlan, shard: int) -> bool:
-        """Get the lease and work under it; False when another holds it."""
-        asked_ns = self._clock.monotonic_ns()
-        lease = await self._leases.acquire(
-            plan.carrier, shard=shard, owner=self._owner, ttl_ms=int(self._settings.lease_ttl_s * 1000)
+    def reports(self) -> list[CarrierReport]:
+        """Return what to report of the shards worked here."""
+        return reports_of(self.explain(), owner=self._membership.owner, now_ms=self._clock.now_ms())
+
+    def held_dues(self) -> list[int]:
+        """Return the due times of messages that are to stay aside."""
+        book = self._book
+        if book is None:
+            return []
+        return held_dues((carrier, book.of(carrier).held_accounts) for carrier in self._plans)
+
+    # --- inside -----------------------------------------------------------------------------------------------
+
+    def _all_keepers(self) -> list[ShardKeeper]:
+        return [keeper for keepers in self._keepers.values() for keeper in keepers.values()]
+
+    async def _make_topics(self, plans: Iterable[CarrierPlan]) -> None:
+        wanted = {topic: plan.shards for plan in plans for topic in topics.lanes(plan.carrier)}
+        await self._bus.ensure_topics(wanted)
+        await self._bus.widen_topics(wanted)
+
+    def _as_partitioned(self, plan: CarrierPlan) -> CarrierPlan:
+        """Return the plan with as many shards as its lanes have partitions: each needs one reader, and has only one."""
+        partitions = min(self._bus.partitions(topic) for topic in topics.lanes(plan.carrier))
+        if partitions == plan.shards:
+            return plan
+        _log.warning(
+            "carrier.shards_as_partitions", carrier=plan.carrier, shards=partitions, configured=plan.shards
         )
-        if lease is None:
-            await self._pause(min(1.0, self._settings.lease_ttl_s / 4))
-            return False
-        _log.info("lane.owned", carrier=plan.carrier, shard=shard, epoch=lease.epoch)
-        try:
-            await self._own(plan, shard, lease, asked_ns)
-        except LeaseLostError:
-            _log.warning("lane.lost", carrier=plan.carrier, shard=shard, epoch=lease.epoch)
-        finally:
-            self._workers.pop((plan.carrier, shard), None)
-            with contextlib.suppress(Exception):  # it expires anyway
-                await self._leases.release(lease)
-        return True
+        return replace(plan, shards=partitions)
 
-    async def _own(self, plan: CarrierPlan, shard: int, lease: Lease, asked_ns: int) -> None:
-        async def hold_lease(tx: Transaction) -> bool:
-            return await self._leases.hold(tx, lease)
+    def _start(self, plan: CarrierPlan) -> None:
+        assert self._group is not None
+        plan = self._as_partitioned(plan)
+        self._metrics.touch(tuple(self._plans))
+        keepers = self._keepers[plan.carrier] = {
+            shard: ShardKeeper(plan, shard=shard, outfit=self._outfit) for shard in range(plan.shards)
+        }
+        for shard, keeper in keepers.items():
+            self._tasks[keeper] = self._group.create_task(
+                keeper.run(), name=f"dispatch.{plan.carrier}.{shard}"
+            )
 
-        worker = LaneWorker(
-            plan,
-            shard=shard,
-            link=plan.link_factory(shard, plan.shards),
-            bus=self._bus,
-            db=self._db,
-            deferred=self._deferred,
-            governor=plan.governor(),
-            clock=self._clock,
-            references=self._references,
-            metrics=self._metrics.carrier(plan.carrier),
-            random=self._random,
-            settings=self._settings,
-            hold_lease=hold_lease,
-        )
-        worker.lease_until(self._deadline_ns(asked_ns))
-        name = f"lane.{plan.carrier}.{shard}"
-        async with asyncio.timeout(_START_TIMEOUT_S):
-            await worker.start()
-        self._workers[plan.carrier, shard] = worker
-        running = asyncio.create_task(worker.run(), name=name)
-        renewing = asyncio.create_task(self._renew(lease, worker), name=f"{name}.lease")
-        stopping = asyncio.create_task(self._stopping.wait(), name=f"{name}.stop")
-        try:
-            await asyncio.wait({running, renewing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not running.done() and not renewing.done():
-                await self._drain(worker, running)
-            if renewing.done():
-                renewing.result()  # raises LeaseLostError
-            if running.done():
-                _raise_single(running)
-        finally:
-            tasks = (running, renewing, stopping)
-            for task in tasks:
-                task.cancel()
+    async def _end(self, keepers: Sequence[ShardKeeper]) -> None:
+        tasks = [self._tasks.pop(keeper) for keeper in keepers if keeper in self._tasks]
+        for keeper in keepers:
+            keeper.end()
+        if tasks:
             await asyncio.wait(tasks)
-
-    async def _drain(self, worker: LaneWorker, running: "asyncio.Task[None]") -> None:
-        drain_s = self._settings.drain_s
-        try:
-            async with asyncio.timeout(drain_s + _FLUSH_GRACE_S):
-                unanswered = await worker.drain(deadline_s=drain_s)
-                await asyncio.wait({running})
-        except TimeoutError:
-            _log.warning("lane.drain_timeout", carrier=worker.carrier, shard=worker.shard)
-        else:
-            _log.info("lane.drained", carrier=worker.carrier, shard=worker.shard, unanswered=unanswered)
-
-    async def _renew(self, lease: Lease, worker: LaneWorker) -> None:
-        """Keep the lease until cancelled; LeaseLostError when another has it. Failures only let the deadline near."""
-        ttl_s = self._settings.lease_ttl_s
-        while True:
-            await asyncio.sleep(ttl_s / 4)
-            asked_ns = self._clock.monotonic_ns()
-            try:
-                async with asyncio.timeout(ttl_s / 4):
-                    is_ours = await self._leases.renew(lease, ttl_ms=int(ttl_s * 1000))
-            except Exception as error:  # noqa: BLE001 - the worker stops by its own deadline if this goes on
-                _log.warning(
-                    "lane.renew_failed", carrier=lease.carrier, shard=lease.shard, error=type(error).__name__
-                )
-                continue
-            if not is_ours:
-                raise LeaseLostError(f"the lease of {lease.carrier}/{lease.shard} is another's")
-            worker.lease_until(self._deadline_ns(asked_ns))
-
-    def _deadline_ns(self, asked_ns: int) -> int:
-        # Counted from before the question and a fifth short: we stop before the database lets another in.
-        return asked_ns + int(self._settings.lease_ttl_s * 0.8e9)
-
-    async def _pause(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-
-
-def _raise_single(task: "asyncio.Task[None]") -> None:
-    """Raise what ended the task; the only error of its group as itself, not wrapped."""
-    error = task.exception() if not task.cancelled() else None
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    if error is not None:
-        raise error

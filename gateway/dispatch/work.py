@@ -118,6 +118,16 @@ class Lane:
         self.ready += len(works)
         self.ahead += sum([work.message.segment_count or 1 for work in works])
 
+    def unclaim(self) -> list[Work]:
+        """Put what was claimed and not begun back in front of what waits; return it."""
+        works = self._claimed[::-1]
+        for work in self._claimed:
+            self._waiting.push_front(work)
+        self._claimed.clear()
+        self.ready -= len(works)
+        self.ahead = 0
+        return works
+
     def pop_waiting(self, segments: int) -> list[Work]:
         """Take waiting messages by turns of their accounts until they come to that many segments."""
         waiting = self._waiting
@@ -153,6 +163,15 @@ class Lane:
         self.push_claimed(claimed)
         for work in waiting:
             self.push(work)
+
+    @property
+    def account_count(self) -> int:
+        """Accounts with messages waiting for their turn."""
+        return self._waiting.account_count
+
+    def waiting_of(self, account: str) -> int:
+        """Count the messages of one account that wait for their turn."""
+        return self._waiting.count_of(account)
 
     @property
     def waiting_count(self) -> int:

@@ -5,9 +5,10 @@ arguments: the caller owns the clock and the source of random bits.
 """
 
 import re
+from hashlib import blake2b
 from uuid import UUID, SafeUUID
 
-ID_PREFIXES = frozenset({"msg", "bat", "cmp", "evt", "whk", "req"})
+ID_PREFIXES = frozenset({"msg", "bat", "cmp", "evt", "whk", "req", "mo", "hld"})
 MAX_TIME_MS = (1 << 48) - 1
 
 _VERSION_7 = 0x7 << 76  # RFC 9562 §4.2
@@ -56,6 +57,12 @@ def uuid7_time_ms(value: UUID) -> int:
 def uuid7_floor(time_ms: int) -> UUID:
     """Return the smallest UUIDv7 of a millisecond: a bound for partitions and cursors; ValueError out of range."""
     return new_uuid7(time_ms, 0)
+
+
+def derived_uuid(subject: UUID, name: str) -> UUID:
+    """Return the UUIDv7 that stands for `name` of a subject: the same for the same two, with the subject's time."""
+    digest = blake2b(subject.bytes + name.encode(), digest_size=10).digest()
+    return new_uuid7(uuid7_time_ms(subject), int.from_bytes(digest, "big") & _MAX_RANDOM)
 
 
 def format_id(prefix: str, value: UUID) -> str:

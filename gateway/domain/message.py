@@ -39,6 +39,7 @@ class Source(StrEnum):
     """How a message entered."""
 
     API = "api"
+    SMPP = "smpp_server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,9 @@ class Message:
     `recipient` is E.164 without plus. `text` is already NFC and, where asked for, transliterated: what is counted
     is what is sent. `encoding` is the alphabet chosen at intake. `carrier` is whose lane it is in and `candidates`
     are the carriers still to try. `attempt` counts submit tries from 1. `segments_done` lists the segment indices
-    (from 1) that an earlier attempt has already settled. `reference` is the concatenation reference once drawn.
+    (from 1) that an earlier attempt has already settled. `reference` is the concatenation reference once drawn. `hops`
+    counts how often it moved to another carrier. `webhook_id` names the one endpoint that is told of it, None all that
+    the account subscribed. `origin` is what `gateway.smppd` needs to answer the sender (F21), opaque to all others.
     """
 
     id: UUID
@@ -75,6 +78,9 @@ class Message:
     segments_done: tuple[int, ...] = ()
     resent_in_doubt: bool = False
     route_reason: str = ""
+    hops: int = 0
+    webhook_id: str | None = None
+    origin: str | None = None
 
 
 @dataclass(slots=True)

@@ -46,7 +46,8 @@ class Receipt:
     `carrier_message_id` is normalised by the carrier's profile, the same way as the id of the submit response;
     `second_id` is the id in the text where the TLV says another. `received_at` is our clock, in milliseconds.
     `intermediate` is true for esm_class type 0x20 whatever the state says. `raw` is the carrier's text with its
-    `text:` field cut off, so that no message text is kept.
+    `text:` field cut off, so that no message text is kept. `parked_at` is when it began to wait for its message, None
+    for the many that did not have to.
     """
 
     carrier: str
@@ -63,6 +64,7 @@ class Receipt:
     submit_date: str | None = None
     done_date: str | None = None
     raw: str | None = None
+    parked_at: int | None = None
 
     @property
     def state(self) -> State:

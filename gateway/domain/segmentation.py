@@ -28,7 +28,7 @@ _OWN_IES = frozenset({0x00, 0x08, _IE_SINGLE_SHIFT, _IE_LOCKING_SHIFT})
 _ESCAPE = 0x1B
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # treated as frozen, which would triple what making one costs
 class SegmentPayload:
     """One short message for a carrier. `short_message` begins with `udh`; `tlvs` are (SMPP name, value) in wire order."""
 
@@ -38,7 +38,7 @@ class SegmentPayload:
     tlvs: tuple[tuple[str, int | bytes], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # treated as frozen, which would triple what making one costs
 class Segmentation:
     """A text cut up. `units` counts septets, UTF-16 units or octets of the whole text.
 

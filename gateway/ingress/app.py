@@ -17,16 +17,25 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
 from gateway.ingress.auth import Gate
+from gateway.ingress.carriers import CarrierDesk
 from gateway.ingress.cursors import Cursors
+from gateway.ingress.desk import Desk
 from gateway.ingress.exchange import REQUEST_ID, Envelope, HttpMetrics
 from gateway.ingress.hot import RETRY_AFTER, UNAVAILABLE, HotEndpoint
+from gateway.ingress.inbound import InboundReads
 from gateway.ingress.messages import Reads
 from gateway.ingress.openapi import openapi_builder
 from gateway.ingress.problems import CATALOGUE, ProblemError, problem_body
+from gateway.ingress.receipts import OrphanReads
+from gateway.ingress.routes import Routes
+from gateway.ingress.webhook_desk import WebhookDesk
+from gateway.ingress.webhooks import Webhooks
 from gateway.intake.entry import BATCH_ROUTE, MESSAGES_ROUTE, Intake
 from gateway.intake.metrics import IntakeMetrics
+from gateway.policy.routing import RouteTable
 from gateway.ports.clock import Clock
-from gateway.ports.ingress_store import MessageViews
+from gateway.ports.inbound_store import InboundViews
+from gateway.ports.ingress_store import MessageViews, OrphanViews
 from gateway.ports.intake_store import Authenticator, StoreUnavailableError
 
 VALIDATE_ROUTE = "/v1/messages:validate"
@@ -47,6 +56,11 @@ class Deps:
     not_ready: Callable[[], dict[str, str]] = dict
     max_body_octets: int = 10 * 1024 * 1024
     version: str = "0.1.0"
+    desk: Desk | None = None
+    routes: Callable[[], RouteTable] | None = None
+    inbound: InboundViews | None = None
+    webhooks: WebhookDesk | None = None
+    orphans: OrphanViews | None = None
 
 
 class Api(FastAPI):
@@ -103,8 +117,19 @@ def build_app(deps: Deps) -> FastAPI:
         app.router.routes.append(Route(path, endpoint, methods=["POST"], include_in_schema=False))
         app.hot[path] = Envelope(endpoint, metrics=metrics, route=path)
         metrics.touch(path, "POST", (200, 202, 422, 429, 500, 503))
-    reads = Reads(deps.views, gate=gate, cursors=Cursors(deps.cursor_secret), clock=deps.clock)
+    cursors = Cursors(deps.cursor_secret)
+    reads = Reads(deps.views, gate=gate, cursors=cursors, clock=deps.clock)
     reads.register(app)
+    if deps.desk is not None:
+        CarrierDesk(deps.desk, gate=gate, cursors=cursors, clock=deps.clock).register(app)
+    if deps.inbound is not None:
+        InboundReads(deps.inbound, gate=gate, cursors=cursors).register(app)
+    if deps.webhooks is not None:
+        Webhooks(deps.webhooks, gate=gate, cursors=cursors).register(app)
+    if deps.orphans is not None:
+        OrphanReads(deps.orphans, gate=gate, cursors=cursors).register(app)
+    if deps.routes is not None:
+        Routes(deps.routes, gate=gate, desk=deps.desk).register(app)
     _add_health(app, deps.not_ready)
     _answer_errors_as_problems(app)
     app.add_middleware(Envelope, metrics=metrics)

@@ -8,6 +8,8 @@ from gateway.ports.intake_store import Authenticator, KeyRejection, Principal
 
 SEND = "messages:send"
 READ = "messages:read"
+WEBHOOKS = "webhooks:manage"
+CONTROL = "carriers:control"
 
 CHALLENGE = (b"www-authenticate", b'Bearer realm="caudal"')
 _CODES = {
@@ -41,14 +43,17 @@ class Gate:
         self._clock = clock
         self._on_denied = on_denied
 
-    async def admit(self, authorization: str, scope: str) -> Principal | Denied:
-        """Return who asks, or why not; raises what the authenticator raises when its store cannot be reached."""
-        verdict = await self._judge(authorization, scope)
+    async def admit(self, authorization: str, scope: str, *others: str) -> Principal | Denied:
+        """Return who asks, or why not; raises what the authenticator raises when its store cannot be reached.
+
+        One of the scopes is enough.
+        """
+        verdict = await self._judge(authorization, (scope, *others))
         if isinstance(verdict, Denied):
             self._on_denied()
         return verdict
 
-    async def _judge(self, authorization: str, scope: str) -> Principal | Denied:
+    async def _judge(self, authorization: str, scopes: tuple[str, ...]) -> Principal | Denied:
         scheme, _, key = authorization.partition(" ")
         key = key.strip()
         if scheme.lower() != "bearer" or not key:
@@ -58,6 +63,6 @@ class Gate:
         found = await self._authenticator.authenticate(key, now_ms=self._clock.now_ms())
         if isinstance(found, KeyRejection):
             return Denied(*_CODES[found])
-        if not found.may(scope):
-            return Denied("missing_scope", f"the API key lacks the scope {scope}")
+        if not any(map(found.may, scopes)):
+            return Denied("missing_scope", f"the API key lacks the scope {' or '.join(scopes)}")
         return found

@@ -102,6 +102,29 @@ _EVENTS_EXAMPLE = {
     "data": [
         {"at": "2026-11-22T03:00:00.412Z", "type": "accepted", "source": "api", "request_id": _REQUEST_ID},
         {"at": "2026-11-22T03:00:00.976Z", "type": "submitted", "carrier": "telco_a", "attempt": 1},
+        {
+            "at": "2026-11-22T03:00:04.220Z",
+            "type": "dlr",
+            "state": "delivered",
+            "message_state": "DELIVERED",
+            "raw": "id:7F3A01 sub:001 dlvrd:001 stat:DELIVRD err:000",
+            "stat": "DELIVRD",
+            "err": "000",
+            "bind": "rx1",
+            "segment": 1,
+            "attempt": 1,
+            "carrier": "telco_a",
+        },
+        {
+            "at": "2026-11-22T03:00:04.260Z",
+            "type": "webhook",
+            "endpoint": "whk_01kaq3m7x2f0g8h9jkmnpqrstv",
+            "event": "message.delivered",
+            "attempt": 1,
+            "state": "delivered",
+            "status_code": 200,
+            "dur_ms": 34,
+        },
     ],
     "next_cursor": None,
 }
@@ -146,7 +169,7 @@ def _json_content(example: Any, schema: dict[str, Any] | None = None) -> dict[st
     return {"application/json": {"schema": schema or {"type": "object"}, "example": example}}
 
 
-def _problems(*codes: str) -> Responses:
+def problems(*codes: str) -> Responses:
     """Return response entries for the codes, one per status."""
     by_status: Responses = {}
     for code in codes:
@@ -168,12 +191,12 @@ def _problems(*codes: str) -> Responses:
     return by_status
 
 
-_AUTH_CODES = ("missing_key", "invalid_key", "revoked_key", "expired_key", "missing_scope")
-_READ_PROBLEMS = _problems(*_AUTH_CODES, "not_found", "validation_failed", "unavailable")
-_LIST_PROBLEMS = _problems(*_AUTH_CODES, "invalid_cursor", "validation_failed", "unavailable")
+AUTH_CODES = ("missing_key", "invalid_key", "revoked_key", "expired_key", "missing_scope")
+_READ_PROBLEMS = problems(*AUTH_CODES, "not_found", "validation_failed", "unavailable")
+_LIST_PROBLEMS = problems(*AUTH_CODES, "invalid_cursor", "validation_failed", "unavailable")
 _BODY_CODES = (
     "invalid_json",
-    *_AUTH_CODES,
+    *AUTH_CODES,
     "request_timeout",
     "body_too_large",
     "unsupported_media_type",
@@ -196,7 +219,7 @@ MESSAGE_RESPONSES: Responses = {
 EVENTS_RESPONSES: Responses = {
     200: {"description": "A page of the timeline.", "content": _json_content(_EVENTS_EXAMPLE)},
     **_READ_PROBLEMS,
-    **_problems("invalid_cursor"),
+    **problems("invalid_cursor"),
 }
 LIST_RESPONSES: Responses = {
     200: {
@@ -279,7 +302,7 @@ def _operation(
         "operationId": operation_id,
         "parameters": [] if operation_id == "validate_message" else [_IDEMPOTENCY_HEADER],
         "requestBody": {"required": True, "content": content},
-        "responses": answers | {str(status): entry for status, entry in _problems(*codes).items()},
+        "responses": answers | {str(status): entry for status, entry in problems(*codes).items()},
     }
 
 

@@ -4,19 +4,19 @@ Called by `gateway.intake.entry`. Field names are the API's (http-api 4.1, 4.2).
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Literal
 from uuid import UUID
 
 import msgspec
 
+from gateway.domain import instants
 from gateway.domain.ids import format_id
 from gateway.domain.message import Message
 from gateway.intake.requests import Fault
 from gateway.policy.routing import Plan
 
 _ENCODE = msgspec.json.Encoder().encode
+rfc3339 = instants.rfc3339
 _Status = Literal["queued", "scheduled"]
 
 
@@ -159,18 +159,6 @@ def render_validated(message: Message, *, units: int) -> bytes:
             route=PlannedRoute(plan.carrier, plan.candidates, plan.reason),
         )
     )
-
-
-def rfc3339(time_ms: int) -> str:
-    """Return milliseconds since the epoch as an RFC 3339 time in UTC, such as `2026-11-22T03:05:00.412Z`."""
-    seconds, rest_ms = divmod(time_ms, 1000)
-    return f"{_second(seconds)}.{rest_ms:03d}Z"
-
-
-@lru_cache(maxsize=64)
-def _second(epoch_s: int) -> str:
-    # Most answers are about the current second.
-    return datetime.fromtimestamp(epoch_s, UTC).replace(tzinfo=None).isoformat()
 
 
 def _status(message: Message) -> _Status:

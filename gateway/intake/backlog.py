@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import structlog
 
-from gateway.bus.topics import lane, lane_group
+from gateway.bus.topics import lane, lane_group, lanes
 from gateway.domain.message import Message
 from gateway.policy.admission import Allowance, MessageAllowance, fullest_lane
 from gateway.ports.bus import Bus
@@ -41,6 +41,12 @@ class Backlog:
         self._records: dict[str, int] = {}
         self._allowances: dict[str, MessageAllowance] = {}
         self._failing = False
+
+    def use(self, carriers: Sequence[str]) -> None:
+        """Watch the lanes of these carriers from now on; a new one's are empty until the next refresh."""
+        self._carriers = tuple(carriers)
+        kept = {topic for carrier in carriers for topic in lanes(carrier)}
+        self._records = {topic: records for topic, records in self._records.items() if topic in kept}
 
     async def run(self) -> None:
         """Refresh until cancelled."""

@@ -7,7 +7,7 @@ catalogue; the door gives it a status and a body.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from gateway.domain.ids import format_id
 from gateway.domain.message import Message
 from gateway.intake.answers import ItemResult, item_results, render_accepted, render_batch, render_validated
 from gateway.intake.backlog import Backlog
+from gateway.intake.direct import DirectIntake
 from gateway.intake.journal import (
     Journal,
     Kept,
@@ -30,7 +31,13 @@ from gateway.intake.prepare import Circumstances, Preparer
 from gateway.intake.requests import BodyError, Fault, MessageDraft, parse_batch, parse_message
 from gateway.policy.admission import Allowance
 from gateway.ports.clock import Clock
-from gateway.ports.intake_store import Idempotency, KeyedRequest, Principal
+from gateway.ports.intake_store import (
+    Idempotency,
+    KeyedRequest,
+    Principal,
+    StoreUnavailableError,
+    WebhookNames,
+)
 
 MESSAGES_ROUTE = "/v1/messages"
 BATCH_ROUTE = "/v1/messages:batch"
@@ -87,6 +94,7 @@ class Intake:
         clock: Clock,
         metrics: IntakeMetrics,
         new_id: Callable[[int], UUID],
+        webhooks: WebhookNames | None = None,
         max_batch_messages: int = 10_000,
         look_up_deadline_s: float = 5.0,
     ) -> None:
@@ -97,8 +105,19 @@ class Intake:
         self._clock = clock
         self._metrics = metrics
         self._new_id = new_id
+        self._webhooks = webhooks
         self._max_batch_messages = max_batch_messages
         self._look_up_deadline_s = look_up_deadline_s
+
+    def direct(self) -> DirectIntake:
+        """Return the way in for doors whose messages are no JSON bodies; it works while `running`."""
+        return DirectIntake(
+            preparer=self._preparer,
+            journal=self._journal,
+            backlog=self._backlog,
+            clock=self._clock,
+            metrics=self._metrics,
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -118,7 +137,12 @@ class Intake:
             draft = parse_message(body)
         except BodyError as error:
             return self._refused_body(error)
-        prepared = self._preparer.prepare(draft, self._circumstances(request))
+        common: Circumstances | Refusal = self._circumstances(request)
+        if draft.webhook_id is not None:
+            common = await self._naming_webhooks(request, {draft.webhook_id})
+        if isinstance(common, Refusal):
+            return common
+        prepared = self._preparer.prepare(draft, common)
         keyed = _keyed(request, MESSAGES_ROUTE, body)
         if isinstance(prepared, tuple):
             refusal = self._refused_message(prepared)
@@ -144,10 +168,13 @@ class Intake:
         except BodyError as error:
             return self._refused_body(error)
         self._metrics.batch_size(len(batch.items))
-        common = self._circumstances(request)
-        common = Circumstances(
-            common.account, common.now_ms, common.request_id, self._new_id(common.now_ms), common.is_test
-        )
+        named = {
+            item.webhook_id for item in batch.items if isinstance(item, MessageDraft) and item.webhook_id
+        }
+        common = await self._naming_webhooks(request, named) if named else self._circumstances(request)
+        if isinstance(common, Refusal):
+            return common
+        common = replace(common, batch_id=self._new_id(common.now_ms))
         prepared = await self._prepare_all(batch.items, common)
         client_refs = [item.client_ref if isinstance(item, MessageDraft) else None for item in batch.items]
         messages = [item for item in prepared if isinstance(item, Message)]
@@ -186,7 +213,12 @@ class Intake:
             draft = parse_message(body)
         except BodyError as error:
             return _refusal_of(error)
-        prepared = self._preparer.prepare(draft, self._circumstances(request))
+        common: Circumstances | Refusal = self._circumstances(request)
+        if draft.webhook_id is not None:
+            common = await self._naming_webhooks(request, {draft.webhook_id})
+        if isinstance(common, Refusal):
+            return common
+        prepared = self._preparer.prepare(draft, common)
         if isinstance(prepared, tuple):
             return _refusal_of_faults(prepared)
         return Answer(_VALIDATED, render_validated(prepared, units=self._preparer.units_of(prepared)))
@@ -196,6 +228,19 @@ class Intake:
         return Circumstances(
             principal.account, self._clock.now_ms(), request.request_id, is_test=principal.is_test
         )
+
+    async def _naming_webhooks(self, request: Request, named: set[str]) -> Circumstances | Refusal:
+        """Return the circumstances of a request that names webhook endpoints: with those that are the account's."""
+        common = self._circumstances(request)
+        if self._webhooks is None:
+            return common
+        try:
+            async with asyncio.timeout(self._look_up_deadline_s):
+                known = await self._webhooks.among(common.account.id, named)
+        except (StoreUnavailableError, TimeoutError):
+            detail = "the webhook endpoints cannot be read now"
+            return Refusal("unavailable", detail, retry_after_s=_RETRY_AFTER_S)
+        return replace(common, webhook_ids=known)
 
     async def _prepare_all(
         self, items: Sequence[MessageDraft | tuple[Fault, ...]], common: Circumstances

@@ -31,7 +31,8 @@ class IntakeMetrics:
         accepted = counter(registry, "messages_accepted_total")
         rejected = counter(registry, "messages_rejected_total")
         self._accepted = {
-            message_class: accepted.labels(Channel.SMS.value, message_class.value, Source.API.value)
+            (source, message_class): accepted.labels(Channel.SMS.value, message_class.value, source.value)
+            for source in Source
             for message_class in CLASSES
         }
         self._rejected = {reason: rejected.labels(reason) for reason in sorted(REASONS)}
@@ -40,16 +41,19 @@ class IntakeMetrics:
         self._flush = histogram(registry, "ingress_produce_duration_seconds")
 
     def accepted(self, messages: Sequence[Message]) -> None:
-        """Count messages that are durable."""
+        """Count messages that are durable; those of one call have one source."""
+        if not messages:
+            return
+        source = messages[0].source
         if len(messages) == 1:
-            self._accepted[messages[0].message_class].inc()
+            self._accepted[source, messages[0].message_class].inc()
             return
         by_class = dict.fromkeys(CLASSES, 0)
         for message in messages:
             by_class[message.message_class] += 1
         for message_class, count in by_class.items():
             if count:
-                self._accepted[message_class].inc(count)
+                self._accepted[source, message_class].inc(count)
 
     def rejected(self, codes: Iterable[str]) -> None:
         """Count refused messages by their code; codes outside the closed list are `other`."""

@@ -5,6 +5,7 @@ gives exactly the numbers that sending would.
 """
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -13,7 +14,7 @@ from uuid import UUID
 from gateway.domain.addresses import parse_sender
 from gateway.domain.cutting import USUAL_SEGMENTATION, SegmentationOptions
 from gateway.domain.errors import AddressError, SegmentationError, quoted
-from gateway.domain.message import Channel, Message, MessageClass
+from gateway.domain.message import Channel, Message, MessageClass, Source
 from gateway.domain.segmentation import MAX_SEGMENTS, MeasuredText
 from gateway.intake.numbers import parse_recipient
 from gateway.intake.requests import Fault, MessageDraft
@@ -44,13 +45,21 @@ _CACHED_SENDERS = 4_096
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What the messages of one request have in common. `now_ms` is the moment of acceptance."""
+    """What the messages of one request have in common. `now_ms` is the moment of acceptance.
+
+    `message_id` is for a door that has named its one message already. `origin` is as in `Message`. `webhook_ids` are
+    those of the endpoints named in the request that are the account's.
+    """
 
     account: Account
     now_ms: int
     request_id: str | None = None
     batch_id: UUID | None = None
     is_test: bool = False
+    source: Source = Source.API
+    origin: str | None = None
+    message_id: UUID | None = None
+    webhook_ids: AbstractSet[str] = frozenset()
 
 
 class Preparer:
@@ -69,8 +78,18 @@ class Preparer:
         test_carrier: str | None = None,
         segmentation: Mapping[str, SegmentationOptions] | None = None,
     ) -> None:
-        self.routes = routes
         self._new_id = new_id
+        self.use(routes, test_carrier=test_carrier, segmentation=segmentation)
+
+    def use(
+        self,
+        routes: RouteTable,
+        *,
+        test_carrier: str | None = None,
+        segmentation: Mapping[str, SegmentationOptions] | None = None,
+    ) -> None:
+        """Prepare by these tables from now on; nothing here awaits, so no message is prepared by a mixture."""
+        self.routes = routes
         self._test_carrier = test_carrier
         self._segmentation = dict(segmentation or {})
 
@@ -82,7 +101,7 @@ class Preparer:
         if draft.channel is not None and draft.channel != Channel.SMS:
             detail = f"channel {quoted(draft.channel)} is not available; available: {', '.join(Channel)}"
             faults.append(Fault("invalid_channel", detail, "/channel"))
-        if draft.webhook_id is not None:
+        if draft.webhook_id is not None and draft.webhook_id not in common.webhook_ids:
             detail = f"webhook {quoted(draft.webhook_id)} does not exist"
             faults.append(Fault("unknown_webhook", detail, "/webhook_id"))
         if draft.client_ref is not None or draft.metadata is not None:
@@ -100,7 +119,7 @@ class Preparer:
         if faults or recipient is None or sender is None or measured is None or plan is None:
             return tuple(faults)
         return Message(
-            id=self._new_id(common.now_ms),
+            id=common.message_id or self._new_id(common.now_ms),
             account_id=account.id,
             message_class=message_class,
             recipient=recipient,
@@ -118,6 +137,9 @@ class Preparer:
             request_id=common.request_id,
             metadata=draft.metadata,
             route_reason=plan.reason,
+            source=common.source,
+            origin=common.origin,
+            webhook_id=draft.webhook_id,
         )
 
     def units_of(self, message: Message) -> int:

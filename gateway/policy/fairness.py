@@ -5,36 +5,74 @@ chooses among the four class lanes of a carrier; `AccountRoundRobin` is the read
 """
 
 from collections import deque
+from dataclasses import dataclass
+from math import lcm
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
 OTP: Final = 0
-WEIGHTS: Final = (6, 3, 1)  # transactional, collections, marketing
-_STRIDES: Final = (0, 1, 2, 6)  # 6 / weight, by class index
-DEFAULT_OTP_RUN: Final = 49
 DEFAULT_QUANTUM: Final = 10
+MIN_OTP_SHARE: Final = 0.5
+MAX_WEIGHT: Final = 1000
+_STRICT_FROM: Final = 0.9999
+
+
+@dataclass(frozen=True, slots=True)
+class LaneShares:
+    """How one carrier's rate is shared among its class lanes, in segments.
+
+    While otp and others wait, `otp_share` of the turns is otp's (0.5 to 1; 1 is strict priority, and the others get
+    nothing then); the rest is divided by `weights`: transactional, collections, marketing. What a class does not use
+    goes to those that wait. Raises ValueError for a share or weight (1 to 1000) out of range.
+    """
+
+    otp_share: float = 0.98
+    weights: tuple[int, int, int] = (6, 3, 1)
+
+    def __post_init__(self) -> None:
+        if not MIN_OTP_SHARE <= self.otp_share <= 1:
+            raise ValueError(f"otp_share {self.otp_share} is not within {MIN_OTP_SHARE} to 1")
+        for weight in self.weights:
+            if not 1 <= weight <= MAX_WEIGHT:
+                raise ValueError(f"lane weight {weight} is not within 1 to {MAX_WEIGHT}")
+
+    @property
+    def otp_run(self) -> int | None:
+        """Otp turns in a row after which one goes to the others; None when otp is strict."""
+        if self.otp_share > _STRICT_FROM:
+            return None
+        return round(self.otp_share / (1 - self.otp_share))
+
+    @property
+    def strides(self) -> tuple[int, int, int, int]:
+        """How far a turn advances the virtual time of each class, by class index; otp has none."""
+        common = lcm(*self.weights)
+        transactional, collections, marketing = self.weights
+        return 0, common // transactional, common // collections, common // marketing
+
+
+DEFAULT_SHARES: Final = LaneShares()
 
 
 class ClassPicker:
-    """OTP first; the other classes share what is left 6 : 3 : 1.
+    """OTP first; the other classes share what is left by weight, 6 : 3 : 1 unless `shares` says otherwise.
 
-    Index 0 to 3 is otp, transactional, collections, marketing. The share is kept by stride scheduling: each class
-    has a virtual time that advances by 6 / weight per turn, and the earliest goes next. A class that was quiet
-    starts at the present, so it neither saves turns up nor leaves a gap, and none starves whatever the others do.
+    Index 0 to 3 is otp, transactional, collections, marketing; a turn is a segment. The share is kept by stride
+    scheduling: each class has a virtual time that advances by its stride per turn, and the earliest goes next. A
+    class that was quiet starts at the present, so it neither saves turns up nor leaves a gap, and none starves
+    whatever the others do.
 
-    After `otp_run` otp turns in a row with other work waiting, one turn goes to the others: an otp flood above the
-    carrier's rate leaves them 2 % by default, and an otp message waits for one turn at most. `otp_run=None` is
-    strict without exception.
+    After `shares.otp_run` otp turns in a row with other work waiting, one turn goes to the others: an otp flood above
+    the carrier's rate leaves them 2 % by default, and an otp message waits for one turn at most.
     """
 
-    __slots__ = ("_otp_left", "_otp_run", "_times", "_virtual_now")
+    __slots__ = ("_otp_left", "_otp_run", "_strides", "_times", "_virtual_now")
 
-    def __init__(self, *, otp_run: int | None = DEFAULT_OTP_RUN) -> None:
-        if otp_run is not None and otp_run < 1:
-            raise ValueError(f"otp_run {otp_run} is below the limit of 1")
-        self._otp_run = otp_run
-        self._otp_left = otp_run
+    def __init__(self, shares: LaneShares = DEFAULT_SHARES) -> None:
+        self._otp_run = shares.otp_run
+        self._otp_left = self._otp_run
+        self._strides = shares.strides
         self._times = [0, 0, 0, 0]
         self._virtual_now = 0
 
@@ -60,7 +98,7 @@ class ClassPicker:
                 if not best or time < earliest:
                     best, earliest = index, time
         self._virtual_now = earliest
-        times[best] = earliest + _STRIDES[best]
+        times[best] = earliest + self._strides[best]
         return best
 
 
@@ -103,6 +141,11 @@ class AccountRoundRobin(Generic[T]):
     def account_count(self) -> int:
         """Accounts with something waiting in their turn order."""
         return len(self._ring)
+
+    def count_of(self, account: str) -> int:
+        """Count the items of one account, without those put back."""
+        turns = self._by_account.get(account)
+        return 0 if turns is None else len(turns.items)
 
     def push(self, account: str, item: T, cost: int = 1) -> None:
         """Append `item` to its account's queue. Raises ValueError for a cost below 1."""

@@ -11,12 +11,15 @@ random number in [0, 1) that the caller drew.
 | Refused, retry_later | a delay that grows with the attempts; then the next carrier; then fail |
 | Refused, failover | the next carrier; fail when none is left |
 | Refused, permanent | one other route where the code allows it; else fail |
+| Refused, with a rule for its status | the delays of the rule; then what it says |
 | Ambiguous | otp, transactional: once more after 10 s; the others, and a second time: wait for the receipt |
 
-Whatever would be submitted again after its validity expires instead.
+Whatever would be submitted again after its validity expires instead. The delays, and the rules for single statuses,
+are those of the carrier that refused (`RetryPolicy`).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, assert_never
 
@@ -33,6 +36,50 @@ DELAYS_MS: Final[dict[MessageClass, tuple[int, ...]]] = {
     MessageClass.MARKETING: (5_000, 30_000, 180_000),
 }
 """Upper bound of the delay after each refused attempt; one attempt more than delays is made on the first carrier."""
+
+MAX_DELAYS: Final = 20
+
+
+class Then(StrEnum):
+    """What follows when the attempts of a status are used up."""
+
+    FAILOVER = "failover"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRule:
+    """What one command_status means for the schedule: `delays_ms` (None: those of the class), and then `then`."""
+
+    delays_ms: tuple[int, ...] | None = None
+    then: Then = Then.FAILOVER
+
+    def __post_init__(self) -> None:
+        if self.delays_ms is not None:
+            _check_delays(self.delays_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """The schedule of one carrier: delays by class where they differ from the defaults, rules by status.
+
+    `statuses` is keyed as in `Refused.status`: the mnemonic, or `0x...` of a code that has none. Raises ValueError
+    for delays that do not ascend, are below 1 ms or more than 20.
+    """
+
+    delays_ms: Mapping[MessageClass, tuple[int, ...]] = field(default_factory=dict)
+    statuses: Mapping[str, StatusRule] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for delays_ms in self.delays_ms.values():
+            _check_delays(delays_ms)
+
+    def delays_of(self, message_class: MessageClass) -> tuple[int, ...]:
+        """Return the upper bounds of the delays after each refused attempt."""
+        return self.delays_ms.get(message_class, DELAYS_MS[message_class])
+
+
+DEFAULT_RETRY: Final = RetryPolicy()
 
 
 class Action(StrEnum):
@@ -68,18 +115,30 @@ _IN_DOUBT: Final = Step(Action.AWAIT_RECEIPT, "in_doubt", in_doubt=True)
 _EXPIRED: Final = Step(Action.EXPIRE, "validity_passed")
 
 
-def retry_delay_ms(message_class: MessageClass, *, attempt: int, jitter: float) -> int | None:
+def retry_delay_ms(
+    message_class: MessageClass, *, attempt: int, jitter: float, policy: RetryPolicy = DEFAULT_RETRY
+) -> int | None:
     """Return the delay after refused attempt number `attempt` (from 1), None when the attempts are used up.
 
     The delay lies between the bound of the attempt before (half the first bound for the first) and its own, spread
     evenly by `jitter`: delays always increase, and messages refused together come back apart.
     """
-    bounds = DELAYS_MS[message_class]
+    return _delay_ms(policy.delays_of(message_class), attempt=attempt, jitter=jitter)
+
+
+def _delay_ms(bounds: tuple[int, ...], *, attempt: int, jitter: float) -> int | None:
     if attempt > len(bounds):
         return None
     upper = bounds[attempt - 1]
     lower = bounds[attempt - 2] if attempt > 1 else upper // 2
     return lower + int((upper - lower) * jitter) + 1
+
+
+def _check_delays(delays_ms: tuple[int, ...]) -> None:
+    if len(delays_ms) > MAX_DELAYS:
+        raise ValueError(f"{len(delays_ms)} retry delays, the limit is {MAX_DELAYS}")
+    if any(later <= earlier for earlier, later in zip((0, *delays_ms), delays_ms, strict=False)):
+        raise ValueError(f"retry delays {list(delays_ms)} ms do not ascend from at least 1 ms")
 
 
 def next_step(
@@ -95,12 +154,13 @@ def next_step(
     carrier_is_up: bool = True,
     resent_in_doubt: bool = False,
     other_route_tried: bool = False,
+    policy: RetryPolicy = DEFAULT_RETRY,
 ) -> Step:
     """Decide what follows `outcome` of attempt number `attempt` (from 1).
 
     `has_next_carrier` says that a candidate is left whose lane may take the message. `carrier_is_up` is false while
     the carrier's breaker is open or no bind is up. `other_route_tried` is true once a permanent refusal has moved
-    this message before.
+    this message before. `policy` is the schedule of the carrier that gave the outcome.
     """
     match outcome:
         case Submitted():
@@ -120,23 +180,19 @@ def next_step(
             if has_next_carrier and not carrier_is_up:
                 return Step(Action.NEXT_CARRIER, "carrier_down")
             return Step(Action.LANE_HEAD, "unsent")
-        case Refused(refusal=Refusal.PERMANENT):
-            if outcome.try_other_route and has_next_carrier and not other_route_tried:
-                return Step(Action.NEXT_CARRIER, "route_refused", spends_attempt=True)
-            return Step(Action.FAIL, "refused")
-        case Refused(refusal=Refusal.FAILOVER):
-            if has_next_carrier:
-                return Step(Action.NEXT_CARRIER, "failover", spends_attempt=True)
-            return Step(Action.FAIL, "no_route_left")
         case Refused():
-            delay_ms = retry_delay_ms(message_class, attempt=attempt, jitter=jitter)
-            is_otp_overdue = message_class is MessageClass.OTP and (
-                attempt > 2 or now - accepted_at >= OTP_FAILOVER_AGE_MS
+            return _after_refused(
+                outcome,
+                policy=policy,
+                message_class=message_class,
+                attempt=attempt,
+                age_ms=now - accepted_at,
+                left_ms=valid_until - now,
+                jitter=jitter,
+                moves=has_next_carrier,
+                other_route_tried=other_route_tried,
             )
-            if has_next_carrier and is_otp_overdue:
-                return Step(Action.NEXT_CARRIER, "otp_failover", spends_attempt=True)
-            return _after_refusal(delay_ms, fits=now + (delay_ms or 0) < valid_until, moves=has_next_carrier)
-        case _:
+        case _:  # pragma: no cover - the type checker shows that there is none
             assert_never(outcome)
 
 
@@ -149,8 +205,35 @@ def _after_ambiguous(message_class: MessageClass, *, resent: bool, fits: bool, m
     return Step(action, "resend_in_doubt", delay_ms=IN_DOUBT_RESEND_MS, spends_attempt=True, in_doubt=True)
 
 
-def _after_refusal(delay_ms: int | None, *, fits: bool, moves: bool) -> Step:
-    if delay_ms is not None and fits:
+def _after_refused(
+    outcome: Refused,
+    *,
+    policy: RetryPolicy,
+    message_class: MessageClass,
+    attempt: int,
+    age_ms: int,
+    left_ms: int,
+    jitter: float,
+    moves: bool,
+    other_route_tried: bool,
+) -> Step:
+    bounds = policy.delays_of(message_class)
+    rule = policy.statuses.get(outcome.status)
+    if rule is not None:
+        moves = moves and rule.then is Then.FAILOVER
+        bounds = bounds if rule.delays_ms is None else rule.delays_ms
+    elif outcome.refusal is Refusal.PERMANENT:
+        if outcome.try_other_route and moves and not other_route_tried:
+            return Step(Action.NEXT_CARRIER, "route_refused", spends_attempt=True)
+        return Step(Action.FAIL, "refused")
+    elif outcome.refusal is Refusal.FAILOVER:
+        if moves:
+            return Step(Action.NEXT_CARRIER, "failover", spends_attempt=True)
+        return Step(Action.FAIL, "no_route_left")
+    elif moves and message_class is MessageClass.OTP and (attempt > 2 or age_ms >= OTP_FAILOVER_AGE_MS):
+        return Step(Action.NEXT_CARRIER, "otp_failover", spends_attempt=True)
+    delay_ms = _delay_ms(bounds, attempt=attempt, jitter=jitter)
+    if delay_ms is not None and delay_ms < left_ms:
         return Step(Action.RETRY_LATER, "retry_later", delay_ms=delay_ms, spends_attempt=True)
     if moves:
         return Step(Action.NEXT_CARRIER, "retries_used_up", spends_attempt=True)

@@ -4,17 +4,23 @@ Built once from the configuration, read by `gateway.intake` for every message an
 
 - Rules are tried in the order of the configuration; the first that fits wins. A rule that leaves a condition out
   fits everything there.
-- Rules with the *same* conditions as the winner share the recipients among them by weight. The share is drawn from
+- Among rules with the *same* conditions as that one the cheaper comes first. `cost` is in any one unit; a rule that
+  states none comes after those that do.
+- Rules with the same conditions and the same cost share the recipients among them by weight. The share is drawn from
   the recipient's digits, so one person's messages stay with one carrier and keep their order (D14), and a table
   gives the same answer in every process.
-- The winner's carriers come first, in their order; then those of the rules it shares with. Rules with other
-  conditions are never mixed in: a route for one account is not another's fallback.
+- The carriers of the rule that has the recipient come first, in their order; then those of the rules it shares with;
+  then those of the dearer ones, the cheaper first. Rules with other conditions are never mixed in: a route for one
+  account is not another's fallback.
 - `prefer` moves carriers to the front, also such as no fitting rule names, but not one that every rule reserves for
   other accounts. `failover=False` keeps the message on what was preferred, or else on the first carrier.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
 from typing import NamedTuple
 from zlib import crc32
 
@@ -25,7 +31,10 @@ _MAX_CACHED_DECISIONS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class RouteRule:
-    """One rule. `prefix` is the first digits of the recipient, without plus; empty conditions fit everything."""
+    """One rule. `prefix` is the first digits of the recipient, without plus; empty conditions fit everything.
+
+    `cost` is the price of a segment, None where it is not stated.
+    """
 
     carriers: tuple[str, ...]
     prefix: str = ""
@@ -33,6 +42,7 @@ class RouteRule:
     message_class: MessageClass | None = None
     sender: str | None = None
     weight: int = 1
+    cost: Decimal | None = None
 
     def misfit(self, query: "RouteQuery") -> str | None:
         """Return why the rule does not fit, or None when it does."""
@@ -92,28 +102,68 @@ class UnknownCarrier:
 RouteDecision = Plan | NoRoute | UnknownCarrier
 
 
+class Verdict(StrEnum):
+    """What came of one rule."""
+
+    CHOSEN = "chosen"
+    SHARES = "shares"
+    DEARER = "dearer"
+    LATER = "later"
+    MISFIT = "misfit"
+
+
 @dataclass(frozen=True, slots=True)
 class RuleVerdict:
-    """What `explain` says of one rule; `misfit` is None when it fits. `index` counts from 1, as people do."""
+    """What `explain` says of one rule. `index` counts from 1, as people do; `reason` is for them.
+
+    CHOSEN has the recipient, SHARES would have others, DEARER comes after them, LATER fits but stands behind a rule
+    with other conditions, MISFIT does not fit. `share` is the part (0 to 1) of the recipients that the rule has among
+    those with its conditions, by weight and cost.
+    """
 
     index: int
-    carriers: tuple[str, ...]
-    misfit: str | None
-    chosen: bool
+    rule: RouteRule
+    verdict: Verdict
+    reason: str
+    share: float
+
+
+class Candidate(NamedTuple):
+    """One carrier in the order in which they are tried, with what put it there."""
+
+    carrier: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A decision with its reasons: the carriers in order (empty without a plan), and every rule in order."""
+
+    decision: RouteDecision
+    candidates: tuple[Candidate, ...]
+    rules: tuple[RuleVerdict, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Share:
-    """The rules that fit one kind of message, with the plans to hand out by weight."""
+    """The rules that fit one kind of message, with the plans to hand out by weight.
+
+    `ranked` are the indices (from 0) of the rules with the conditions in force: those that share, then the dearer.
+    The first `len(plans)` of them have one plan each.
+    """
 
     bounds: tuple[int, ...]
     plans: tuple[Plan, ...]
+    ranked: tuple[int, ...]
 
     def pick(self, recipient: str) -> Plan:
+        return self.plans[self.slot(recipient)]
+
+    def slot(self, recipient: str) -> int:
+        """Return which of the plans has the recipient."""
         if len(self.plans) == 1:
-            return self.plans[0]
-        point = crc32(recipient.encode()) % self.bounds[-1]
-        return next(plan for bound, plan in zip(self.bounds, self.plans, strict=True) if point < bound)
+            return 0
+        return bisect_right(self.bounds, crc32(recipient.encode()) % self.bounds[-1])
 
 
 class RouteTable:
@@ -145,6 +195,12 @@ class RouteTable:
 
     def decide(self, query: RouteQuery) -> RouteDecision:
         """Return the plan for one message, or why there is none."""
+        share = self._share_of(query)
+        if not query.prefer and query.failover and share is not None:
+            return share.pick(query.recipient)
+        return self._wished(query, share.pick(query.recipient) if share else None)
+
+    def _share_of(self, query: RouteQuery) -> _Share | None:
         key = (
             query.recipient[: self._prefix_digits],
             query.account_id,
@@ -152,33 +208,34 @@ class RouteTable:
             query.sender if self._by_sender else "",
         )
         try:
-            share = self._shares[key]
+            return self._shares[key]
         except KeyError:
-            share = self._share(query)
+            share = self._make_share(query)
             if len(self._shares) >= _MAX_CACHED_DECISIONS:
                 self._shares.clear()
             self._shares[key] = share
-        if not query.prefer and query.failover and share is not None:
-            return share.pick(query.recipient)
-        return self._wished(query, share.pick(query.recipient) if share else None)
+            return share
 
-    def _share(self, query: RouteQuery) -> _Share | None:
-        winner = next((rule for rule in self.rules if rule.misfit(query) is None), None)
+    def _make_share(self, query: RouteQuery) -> _Share | None:
+        rules = self.rules
+        winner = next((rule for rule in rules if rule.misfit(query) is None), None)
         if winner is None:
             return None
-        peers = [
-            (index, rule) for index, rule in enumerate(self.rules, start=1) if rule.same_conditions(winner)
-        ]
-        total = sum(rule.weight for _, rule in peers)
+        peers = [index for index, rule in enumerate(rules) if rule.same_conditions(winner)]
+        peers.sort(key=lambda index: _rank(rules[index].cost))  # stable: the order of the configuration stays
+        cost = rules[peers[0]].cost
+        sharing = [index for index in peers if rules[index].cost == cost]
+        total = sum([rules[index].weight for index in sharing])
         plans, bounds, bound = [], [], 0
-        for index, rule in peers:
-            order = _unique([*rule.carriers, *(name for _, peer in peers for name in peer.carriers)])
-            weight = f", weight {rule.weight} of {total}" if len(peers) > 1 else ""
-            reason = f"rule {index}, prefix {rule.prefix or 'any'}{weight}"
+        for index in sharing:
+            rule = rules[index]
+            order = _unique([*rule.carriers, *(name for peer in peers for name in rules[peer].carriers)])
+            weight = f", weight {rule.weight} of {total}" if len(sharing) > 1 else ""
+            reason = f"rule {index + 1}, prefix {rule.prefix or 'any'}{weight}"
             bound += rule.weight
             plans.append(Plan(order[0], order[1:], reason))
             bounds.append(bound)
-        return _Share(tuple(bounds), tuple(plans))
+        return _Share(tuple(bounds), tuple(plans), tuple(peers))
 
     def _wished(self, query: RouteQuery, plan: Plan | None) -> RouteDecision:
         for index, carrier in enumerate(query.prefer):
@@ -194,20 +251,57 @@ class RouteTable:
             return NoRoute()
         return Plan(plan.carrier, (), f"{plan.reason}, no failover")
 
-    def explain(self, query: RouteQuery) -> tuple[RouteDecision, tuple[RuleVerdict, ...]]:
-        """Return the decision with what was found of every rule, in order."""
+    def explain(self, query: RouteQuery) -> Explanation:
+        """Return the decision with the reason of every carrier in it, and what came of every rule."""
         decision = self.decide(query)
-        first = decision.carrier if isinstance(decision, Plan) else None
-        fitting = [rule for rule in self.rules if rule.misfit(query) is None]
-        verdicts = []
-        for index, rule in enumerate(self.rules, start=1):
-            misfit = rule.misfit(query)
-            in_force = misfit is None and rule.same_conditions(fitting[0])
-            if misfit is None and not in_force:
-                misfit = f"rule {self.rules.index(fitting[0]) + 1} fits before it"
-            chosen = in_force and rule.carriers[0] == first and not query.prefer
-            verdicts.append(RuleVerdict(index, rule.carriers, misfit, chosen))
-        return decision, tuple(verdicts)
+        share = self._share_of(query)
+        slot = share.slot(query.recipient) if share is not None else 0
+        verdicts = tuple(
+            [self._judge(index, query, share=share, slot=slot) for index in range(len(self.rules))]
+        )
+        if not isinstance(decision, Plan):
+            return Explanation(decision, (), verdicts)
+        sources = dict.fromkeys(query.prefer, "preferred by the request")
+        for index in _own_first(share, slot):
+            verdict = verdicts[index]
+            for carrier in verdict.rule.carriers:
+                sources.setdefault(carrier, f"rule {verdict.index}, {verdict.verdict}")
+        order = (decision.carrier, *decision.candidates)
+        return Explanation(
+            decision, tuple([Candidate(carrier, sources[carrier]) for carrier in order]), verdicts
+        )
+
+    def _judge(self, index: int, query: RouteQuery, *, share: _Share | None, slot: int) -> RuleVerdict:
+        rule = self.rules[index]
+        misfit = rule.misfit(query)
+        part = 0.0
+        if misfit is not None or share is None:
+            verdict, reason = Verdict.MISFIT, misfit or ""
+        elif index not in share.ranked:
+            first = min(share.ranked) + 1
+            verdict, reason = Verdict.LATER, f"rule {first} fits before it"
+        else:
+            rank = share.ranked.index(index)
+            if rank >= len(share.plans):
+                cheaper = share.ranked[0] + 1
+                verdict, reason = Verdict.DEARER, f"rule {cheaper} has the same conditions and costs less"
+            else:
+                part = rule.weight / share.bounds[-1]
+                verdict = Verdict.CHOSEN if rank == slot else Verdict.SHARES
+                reason = "has this recipient" if rank == slot else "has other recipients, by weight"
+        return RuleVerdict(index + 1, rule, verdict, reason, part)
+
+
+def _own_first(share: _Share | None, slot: int) -> tuple[int, ...]:
+    """Return the rules in force, the one that has the recipient before the others."""
+    if share is None:
+        return ()
+    own = share.ranked[slot]
+    return (own, *(index for index in share.ranked if index != own))
+
+
+def _rank(cost: Decimal | None) -> tuple[bool, Decimal]:
+    return cost is None, cost or Decimal(0)
 
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:

@@ -70,6 +70,9 @@ class Bus(Protocol):
     async def ensure_topics(self, topics: dict[str, int]) -> None:
         """Create the topics that do not exist yet, with that many partitions."""
 
+    async def widen_topics(self, topics: dict[str, int]) -> None:
+        """Give topics with fewer partitions that many, where that is ours to do; a key may change its partition."""
+
     async def register_group(self, group: str, topics: Sequence[str]) -> None:
         """Make `group` a reader that retention waits for, starting at the oldest record kept."""
 
@@ -88,7 +91,7 @@ class Bus(Protocol):
         """Return the last committed position, or the start."""
 
     async def read(self, topic: str, partition: int, *, offset: int, limit: int) -> list[Stored]:
-        """Return up to `limit` records from `offset` on; empty at the end."""
+        """Return `limit` records from `offset` on, fewer only at the end."""
 
     async def wait(self, topics: Sequence[str], *, timeout_s: float) -> None:
         """Return when one of the topics may have news since the last call, or after `timeout_s`."""

@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from gateway.ports.bus import Transaction
+from gateway.ports.record_store import DeadRow
 
 
 class DeferredRow(NamedTuple):
@@ -35,8 +36,14 @@ class DeferredStore(Protocol):
     async def add(self, tx: Transaction, rows: Sequence[DeferredRow]) -> None:
         """Keep the rows until they are due."""
 
+    async def bury(self, tx: Transaction, rows: Sequence[DeadRow]) -> None:
+        """Keep lane records that are no messages, until a person has looked at them."""
+
     async def claim_due(self, tx: Transaction, *, now_ms: int, limit: int) -> list[DeferredRow]:
         """Take out up to `limit` rows with `due_at <= now_ms`, the oldest first."""
+
+    async def make_due(self, *, from_ms: int, keep: Sequence[int], now_ms: int, limit: int) -> int:
+        """Make up to `limit` rows due at `now_ms` that are due at `from_ms` or later, but at none of `keep`."""
 
     async def next_due_ms(self) -> int | None:
         """Return the earliest `due_at`, or None when nothing waits."""
@@ -62,6 +69,9 @@ class LeaseStore(Protocol):
 
     async def release(self, lease: Lease) -> None:
         """Give the lease up; nothing happens when it is another's by now."""
+
+    async def in_force(self) -> list[Lease]:
+        """Return the leases that are in force."""
 
     async def hold(self, tx: Transaction, lease: Lease) -> bool:
         """Tell whether the lease is still this owner's, and keep it so until `tx` ends."""

@@ -92,3 +92,31 @@ class MessageViews(Protocol):
         self, account_id: str, filters: MessageFilters, *, limit: int, before: UUID | None
     ) -> list[MessageView]:
         """Return the messages that match, with ids below `before` where it is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrphanView:
+    """A receipt that no message of ours is known for. `value` is its record as it was on the bus.
+
+    It is looked for again until `expires_at`; `given_up_at` None: it still waits. `reason` is waiting, expired, or
+    crowded_out where more receipts waited than may.
+    """
+
+    id: int
+    carrier: str
+    carrier_message_id: str
+    second_id: str | None
+    parked_at: int
+    expires_at: int
+    given_up_at: int | None
+    reason: str
+    value: bytes
+
+
+class OrphanViews(Protocol):
+    """Receipts without a message, for operators; rules 4 and 5 hold."""
+
+    async def list_orphans(
+        self, *, carrier: str | None, since: int | None, limit: int, before: int | None
+    ) -> list[OrphanView]:
+        """Return those parked at or after `since`, newest first, with ids below `before` where it is given."""

@@ -10,6 +10,7 @@ All times are integer milliseconds since the Unix epoch (UTC). The rules:
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -38,6 +39,7 @@ class Account:
 
     `messages_per_second` None means no limit of its own. `default_region` (such as `MX`) is where national numbers
     of this account belong; None refuses them. `bare_international` says that digits without plus are international.
+    `retention_days` is how long its messages are kept, None: as long as everybody's.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Account:
     messages_per_second: int | None = None
     default_region: str | None = None
     bare_international: bool = False
+    retention_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,13 @@ class Authenticator(Protocol):
 
     async def authenticate(self, key: str, *, now_ms: int) -> Principal | KeyRejection:
         """Return who the key speaks for, or why it is refused; a mistyped key costs no look-up."""
+
+
+class WebhookNames(Protocol):
+    """Answers from a bounded cache; a new endpoint is known at once (notified), at the latest a second later."""
+
+    async def among(self, account_id: str, wanted: AbstractSet[str]) -> AbstractSet[str]:
+        """Return those of the ids that are webhook endpoints of this account."""
 
 
 class KeyedRequest(NamedTuple):

@@ -11,6 +11,11 @@
 8. Reconnects with jittered back-off of its own, reset only after a bound period of stability.
 9. Never logs text, passwords or full numbers.
 10. A link that answers `Throttled` paces itself: `ready` says how long to wait. The lane does not pause on top of it.
+11. `control` is a wish, applied at once and as often as it is repeated: a paused bind keeps its session, hears
+    receipts and submits nothing; a drained link lets its windows empty, unbinds and stays away until it is wanted
+    again.
+12. Trouble in connecting, binding or answering opens a bind's breaker; it comes back by a few probes, and then at a
+    rate that grows, not with everything that waited.
 """
 
 from collections.abc import Sequence
@@ -53,6 +58,15 @@ class Inbound(NamedTuple):
     token: Any
 
 
+class LinkWish(NamedTuple):
+    """What an operator wants of a link. `window_slots` None is the configured window; `paused_binds` are names."""
+
+    is_paused: bool = False
+    is_drained: bool = False
+    paused_binds: frozenset[str] = frozenset()
+    window_slots: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class BindChanged:
     """A bind changed its state. `reason` is short and closed (refused, timeout, peer_closed, bad_password, ...)."""
@@ -66,7 +80,11 @@ class BindChanged:
 
 @dataclass(frozen=True, slots=True)
 class BindFigures:
-    """Live figures of one bind, for metrics and people."""
+    """Live figures of one bind, for metrics and people.
+
+    `breaker` is closed, open or half_open. `rate_per_s` is what throttle answers left of the rate, None without a cut.
+    `response_ms` is a moving mean of the time from submit to response, None before the first.
+    """
 
     bind: str
     state: BindState
@@ -79,6 +97,9 @@ class BindFigures:
     unexpected_count: int
     bound_since_ms: int | None
     last_error: str
+    breaker: str = "closed"
+    rate_per_s: float | None = None
+    response_ms: float | None = None
 
 
 class LinkSink(Protocol):
@@ -125,6 +146,12 @@ class CarrierLink(Protocol):
 
     def figures(self) -> tuple[BindFigures, ...]:
         """Return the live figures of every bind."""
+
+    def control(self, wish: LinkWish) -> None:
+        """Follow an operator's wish; repeating it changes nothing."""
+
+    def reconnect(self, bind: str = "") -> None:
+        """Let one bind, or each in turn, empty its window, unbind and bind again; returns at once."""
 
     async def drain(self, *, deadline_s: float) -> int:
         """Stop submitting, wait for answers, unbind, close; return how many stayed without answer."""

@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from gateway.domain.lifecycle import State
+from gateway.domain.notices import MessageFacts
 from gateway.ports.bus import Transaction
 
 
@@ -54,6 +55,8 @@ class MessageRow(NamedTuple):
     first_state: str
     first_carrier: str
     route_reason: str
+    webhook_id: str | None
+    origin: str | None
     state: str
     state_rank: int
     partial: bool
@@ -126,6 +129,13 @@ class FinalCount(NamedTuple):
     messages: int
 
 
+class StateChange(NamedTuple):
+    """A message whose state moved to submitted or a final one; `rank_before` is how far it was (1 queued, 2 submitted)."""
+
+    facts: MessageFacts
+    rank_before: int
+
+
 class CarrierKey(NamedTuple):
     """What a receipt is matched by (F20: never by number alone)."""
 
@@ -186,6 +196,11 @@ class RecordStore(Protocol):
     async def patch_messages(self, tx: Transaction, patches: Sequence[MessagePatch]) -> list[FinalCount]:
         """Move messages forward; return what became final by this."""
 
+    async def patch_and_tell(
+        self, tx: Transaction, patches: Sequence[MessagePatch], *, accounts: Sequence[str]
+    ) -> tuple[list[FinalCount], list[StateChange]]:
+        """Do the same, and return what changed its state of these accounts and of messages with an origin."""
+
     async def insert_events(
         self, tx: Transaction, rows: Sequence[EventRow], *, careful: bool = False
     ) -> None:
@@ -240,8 +255,26 @@ class ParkedStore(Protocol):
     async def keys_after(self, row_id: int, *, limit: int) -> tuple[list[CarrierKey], int]:
         """Return the keys of the next parked rows behind `row_id`, and the last id read; (empty, 0) at the end."""
 
-    async def take_expired(self, tx: Transaction, *, now_ms: int, max_rows: int, limit: int) -> list[Parked]:
-        """Take out up to `limit` receipts that are past their time, or the oldest beyond `max_rows`."""
+    async def give_up(self, tx: Transaction, *, now_ms: int, max_rows: int, limit: int) -> int:
+        """Make orphans of up to `limit` receipts that are past their time, or the oldest beyond `max_rows`."""
+
+    async def counts(self) -> tuple[int, int]:
+        """Return how many receipts are parked and how many are orphans."""
+
+    async def drop_orphans(self, tx: Transaction, *, max_rows: int, limit: int) -> int:
+        """Delete up to `limit` of the oldest orphans beyond `max_rows`; return how many."""
+
+
+class Orphans(Protocol):
+    """The table `orphan_receipts`, as a replay uses it. See the numbered rules above."""
+
+    async def newest(self) -> int:
+        """Return the id of the newest orphan, 0 when there is none."""
+
+    async def take_orphans(
+        self, tx: Transaction, *, carrier: str | None, before: int, limit: int
+    ) -> list[Parked]:
+        """Take out up to `limit` of the oldest orphans with ids below `before`, of one carrier or of all."""
 
 
 class SilentPage(NamedTuple):

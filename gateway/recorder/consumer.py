@@ -29,7 +29,9 @@ from gateway.ports.record_store import (
     SubmissionStore,
 )
 from gateway.ports.store import Transactions
+from gateway.recorder import notices
 from gateway.recorder.fold import Fold
+from gateway.recorder.notices import Audience, Nobody
 from gateway.telemetry.metrics import counter
 
 _EVENTS = (Accepted, Attempted, Receipted, Noted)
@@ -47,6 +49,10 @@ class RecorderMetrics:
 
     def __init__(self, registry: CollectorRegistry, *, carriers: Sequence[str] = ()) -> None:
         self._final = counter(registry, "messages_final_total")
+        self.touch(carriers)
+
+    def touch(self, carriers: Sequence[str]) -> None:
+        """Make the series of these carriers exist."""
         for carrier in carriers:
             for state in FINALS:
                 self._final.labels(carrier, state.value)
@@ -75,7 +81,11 @@ class Recorder:
         partitions: Sequence[int] | None = None,
         batch_limit: int = 1000,
         linger_s: float = LINGER_S,
+        audience: Audience | None = None,
+        tells_origins: bool = False,
     ) -> None:
+        self._audience = audience if audience is not None else Nobody()
+        self._tells_origins = tells_origins
         self._bus = bus
         self._db = db
         self._messages = messages
@@ -145,16 +155,25 @@ class Recorder:
         self, fold: Fold, dead: Sequence[DeadRow], commits: Sequence[Commit], *, careful: bool
     ) -> list[FinalCount]:
         messages, patches = fold.carefully() if careful else (fold.messages, fold.patches)
+        subscriptions = await self._audience.subscriptions()
+        told: list[Record] = []
         async with self._db.transaction() as tx:
             await self._messages.insert_messages(tx, messages, careful=careful)
-            finals = await self._messages.patch_messages(tx, patches)
+            if subscriptions or self._tells_origins:
+                finals, changes = await self._messages.patch_and_tell(
+                    tx, patches, accounts=list(subscriptions)
+                )
+                changes += notices.changes_of(messages)
+                told = notices.records(changes, subscriptions, tells_origins=self._tells_origins)
+            else:
+                finals = await self._messages.patch_messages(tx, patches)
             await self._submissions.insert_submissions(tx, fold.submissions, careful=careful)
             await self._messages.insert_events(tx, fold.events, careful=careful)
             if dead:
                 await self._messages.insert_dead(tx, dead)
-            notes = await self._settle(tx, fold)
-            if notes:
-                await self._bus.append(notes, commits=commits, tx=tx)
+            appended = await self._settle(tx, fold) + told
+            if appended:
+                await self._bus.append(appended, commits=commits, tx=tx)
             else:
                 await self._bus.commit(commits, tx=tx)
         finals += [

@@ -259,6 +259,8 @@ def _head(message: Message, state: State) -> tuple[Any, ...]:
         state,
         message.carrier,
         message.route_reason,
+        message.webhook_id,
+        message.origin,
     )
 
 

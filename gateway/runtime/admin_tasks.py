@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.domain.ids import format_id, parse_id
 from gateway.ports.clock import SystemClock
-from gateway.runtime.wiring import load_pepper
+from gateway.runtime.pepper import load_pepper
 from gateway.settings import Settings
 from gateway.store.accounts import DEFAULT_SCOPES, Accounts
 from gateway.store.pool import Database
@@ -20,7 +20,8 @@ _CONNECT_S = 5.0
 
 
 @asynccontextmanager
-async def _open(settings: Settings) -> AsyncIterator[Database]:
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """Lend the database of the gateway for one command."""
     db = await Database.connect(
         settings.database_url or "", max_size=2, name="caudal.cli", deadline_s=_CONNECT_S
     )
@@ -35,7 +36,7 @@ async def create_key(
 ) -> str:
     """Make the account if it is new, and a key for it; return the key."""
     now_ms = SystemClock().now_ms()
-    async with _open(settings) as db:
+    async with open_database(settings) as db:
         accounts = Accounts(db, pepper=load_pepper(settings))
         new = await accounts.create_key(
             account,
@@ -50,7 +51,7 @@ async def create_key(
 
 async def list_keys(settings: Settings, *, account: str | None) -> list[dict[str, Any]]:
     """Return the keys without their secrets, oldest first."""
-    async with _open(settings) as db:
+    async with open_database(settings) as db:
         stored = await Accounts(db, pepper=load_pepper(settings)).list_keys(account)
     return [
         {
@@ -59,9 +60,9 @@ async def list_keys(settings: Settings, *, account: str | None) -> list[dict[str
             "kind": "test" if key.is_test else "live",
             "scopes": ",".join(sorted(key.scopes)),
             "state": "revoked" if key.revoked_at else "live",
-            "created_at": _instant(key.created_at),
-            "expires_at": _instant(key.expires_at),
-            "last_used_at": _instant(key.last_used_at),
+            "created_at": instant(key.created_at),
+            "expires_at": instant(key.expires_at),
+            "last_used_at": instant(key.last_used_at),
         }
         for key in stored
     ]
@@ -69,7 +70,7 @@ async def list_keys(settings: Settings, *, account: str | None) -> list[dict[str
 
 async def revoke_key(settings: Settings, *, key_id: str) -> bool:
     """Revoke a key by its id or its whole text; False when there is no such live key."""
-    async with _open(settings) as db:
+    async with open_database(settings) as db:
         accounts = Accounts(db, pepper=load_pepper(settings))
         return await accounts.revoke_key(key_id, now_ms=SystemClock().now_ms())
 
@@ -77,7 +78,7 @@ async def revoke_key(settings: Settings, *, key_id: str) -> bool:
 async def show_message(settings: Settings, message_id: str) -> dict[str, Any] | None:
     """Return a message with its timeline, its number masked; None when there is none."""
     wanted = parse_id("msg", message_id)
-    async with _open(settings) as db:
+    async with open_database(settings) as db:
         views = PostgresViews(db)
         account = await views.account_of(wanted)
         found = await views.get_message(account, wanted) if account else None
@@ -94,13 +95,14 @@ async def show_message(settings: Settings, message_id: str) -> dict[str, Any] | 
         "carrier": found.carrier,
         "segments": found.segment_count,
         "encoding": found.encoding,
-        "accepted_at": _instant(found.accepted_at),
-        "final_at": _instant(found.final_at),
-        "events": [{"at": _instant(one.at), "type": one.type, **one.detail} for one in events],
+        "accepted_at": instant(found.accepted_at),
+        "final_at": instant(found.final_at),
+        "events": [{"at": instant(one.at), "type": one.type, **one.detail} for one in events],
     }
 
 
-def _instant(time_ms: int | None) -> str | None:
+def instant(time_ms: int | None) -> str | None:
+    """Return a time in milliseconds since the epoch as RFC 3339 text."""
     if time_ms is None:
         return None
     return (

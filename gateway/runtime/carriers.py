@@ -3,23 +3,31 @@
 Used by `gateway.runtime.wiring` alone.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from adapters.smpp.classify import classify
 from adapters.smpp.link import SmppLink
 from adapters.smpp.profile import AddressType, BindMode, CarrierProfile
 from adapters.smpp.transport import TlsSettings as TlsFiles
+from adapters.smpp.wire.constants import status_name
 from gateway.dispatch.plan import CarrierPlan
 from gateway.domain.cutting import SegmentationOptions
+from gateway.domain.message import CLASSES
+from gateway.policy.fairness import LaneShares
+from gateway.policy.retry import RetryPolicy, StatusRule, Then
 from gateway.policy.routing import RouteRule, RouteTable
 from gateway.ports.clock import SystemClock
 from gateway.ports.links import CarrierLink
 from gateway.settings import (
     AddressingSettings,
     CarrierSettings,
+    ScheduleSettings,
     Settings,
     SettingsError,
     TimingSettings,
+    duration_ms,
     place_of,
     status_code,
 )
@@ -36,6 +44,7 @@ def route_table(settings: Settings) -> RouteTable:
             message_class=route.message_class,
             sender=route.sender,
             weight=route.weight,
+            cost=route.cost,
         )
         for route in settings.routes
     ]
@@ -68,17 +77,49 @@ def carrier_plan(name: str, carrier: CarrierSettings, clock: SystemClock) -> Car
     profile = carrier_profile(name, carrier)
 
     def make_link(shard: int, shards: int) -> CarrierLink:
-        del shard
-        return SmppLink(profile, clock=clock, shares=shards)
+        return SmppLink(profile, clock=clock, shares=shards, shard=shard)
 
     return CarrierPlan(
         carrier=name,
         rate=Rate.parse(carrier.rate),
         burst=carrier.burst,
         link_factory=make_link,
+        shards=carrier.shards,
         window=carrier.window * carrier.binds,
+        window_slots=carrier.window,
+        access=(replace(profile, window_slots=1, top_rate=None, burst=None), _tls_stamps(carrier)),
         segmentation=segmentation_options(carrier),
+        retry=retry_policy(carrier),
+        shares=lane_shares(carrier),
     )
+
+
+def retry_policy(carrier: CarrierSettings) -> RetryPolicy:
+    """Return when segments that the carrier refused are tried again."""
+    schedule = carrier.retry
+    return RetryPolicy(
+        delays_ms={
+            message_class: delays
+            for message_class in CLASSES
+            if (delays := _delays_ms(getattr(schedule, message_class))) is not None
+        },
+        statuses={
+            status_name(status_code(text)): StatusRule(_delays_ms(rule), Then(rule.then))
+            for text, rule in schedule.status.items()
+        },
+    )
+
+
+def lane_shares(carrier: CarrierSettings) -> LaneShares:
+    """Return how the class lanes share the carrier's rate."""
+    weights = carrier.lanes.weights
+    return LaneShares(
+        carrier.lanes.otp_share, (weights.transactional, weights.collections, weights.marketing)
+    )
+
+
+def _delays_ms(schedule: ScheduleSettings) -> tuple[int, ...] | None:
+    return None if schedule.delays is None else tuple([duration_ms(delay) for delay in schedule.delays])
 
 
 def carrier_profile(name: str, carrier: CarrierSettings) -> CarrierProfile:
@@ -113,6 +154,11 @@ def carrier_profile(name: str, carrier: CarrierSettings) -> CarrierProfile:
         status_overrides={status_code(text): reaction for text, reaction in dialect.status.items()},
         bind_rate=carrier.bind_rate,
         window_slots=carrier.window,
+        top_rate=carrier.rate,
+        breaker_failures=carrier.breaker.failures,
+        breaker_open_s=carrier.breaker.open_s,
+        breaker_max_open_s=carrier.breaker.max_open_s,
+        breaker_probes=carrier.breaker.probes,
         **{name: getattr(dialect, name) for name in TimingSettings.model_fields},
     )
 
@@ -130,6 +176,10 @@ def check_carriers(settings: Settings, *, source: str) -> None:
             key = next((key for key in _PASSWORD_KEYS if getattr(carrier, key)), "profile")
             path = ("carriers", name, key if isinstance(error, SettingsError) else "profile")
             faults.append(f"{place_of(source, *path)}: {'.'.join(path)}: {error}")
+        faults += [
+            f"{place_of(source, 'carriers', name, 'retry', 'status', text)}: carriers.{name}.retry.status.{text}: {fault}"
+            for text, fault in _retry_faults(carrier)
+        ]
         if carrier.tls.enabled:
             faults += [
                 f"{place_of(source, 'carriers', name, 'tls', key)}: carriers.{name}.tls.{key}: {fault}"
@@ -139,6 +189,21 @@ def check_carriers(settings: Settings, *, source: str) -> None:
         raise SettingsError("\n".join(faults))
 
 
+def _retry_faults(carrier: CarrierSettings) -> list[tuple[str, str]]:
+    """Return (status, what is wrong) of schedules that would never be followed: no refusal comes of these codes."""
+    overrides = {status_code(text): reaction for text, reaction in carrier.profile.status.items()}
+    verdicts = [
+        (text, classify("submit_sm_resp", status_code(text), overrides=overrides).status_class)
+        for text in carrier.retry.status
+    ]
+    return [
+        (text, f"the answer to {text} is {found}, not a retry; profile.status can give it another meaning")
+        for text, found in verdicts
+        if found not in _REFUSALS
+    ]
+
+
+_REFUSALS = frozenset({"retry_later", "failover", "permanent"})
 _INTERMEDIATE = 0x10  # SMPP 3.4 §5.2.17, bit 4
 _PASSWORD_KEYS = ("password_file", "password_env", "password")
 _ENCRYPTED_KEY = b"ENCRYPTED"
@@ -183,6 +248,13 @@ def _tls(carrier: CarrierSettings) -> TlsFiles:
         server_hostname=tls.server_name,
         is_verified=tls.verify,
     )
+
+
+def _tls_stamps(carrier: CarrierSettings) -> tuple[int, ...]:
+    """Return when the files of TLS changed: a link reads them once, so new ones need a new link."""
+    tls = carrier.tls
+    files = (tls.ca_file, tls.certificate_file, tls.key_file) if tls.enabled else ()
+    return tuple([path.stat().st_mtime_ns for path in files if path is not None and path.exists()])
 
 
 def _address_type(addressing: AddressingSettings) -> AddressType:

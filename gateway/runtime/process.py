@@ -40,3 +40,18 @@ def stop_event() -> asyncio.Event:
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, on_signal)
     return event
+
+
+def hangup_event(stop: asyncio.Event) -> asyncio.Event:
+    """Return an event that SIGHUP sets; when its cause is that our terminal went away, `stop` is set instead."""
+    event = asyncio.Event()
+    had_terminal = os.isatty(0)
+
+    def on_signal() -> None:
+        if had_terminal and not os.isatty(0):
+            stop.set()
+        else:
+            event.set()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, on_signal)
+    return event

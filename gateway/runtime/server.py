@@ -26,7 +26,7 @@ class ApiServer:
     """One listening socket and the server on it."""
 
     def __init__(self, app: FastAPI, *, host: str, port: int, drain_delay_s: float) -> None:
-        self._socket = _listen(host, port)
+        self._socket = listen(host, port, setting="api.port")
         self.port: int = self._socket.getsockname()[1]
         self._drain_delay_s = drain_delay_s
         self._draining = asyncio.Event()
@@ -76,7 +76,8 @@ class ApiServer:
         return {} if self._server.started else {"api": "starting"}
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, setting: str) -> socket.socket:
+    """Return a listening socket; PortTakenError names the setting."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -87,5 +88,5 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.setblocking(False)
     except OSError as error:
         listener.close()
-        raise PortTakenError(f"api.port: {why_not(host, port, error)}") from None
+        raise PortTakenError(f"{setting}: {why_not(host, port, error)}") from None
     return listener

@@ -1,5 +1,6 @@
 """`caudal serve`: one supervisor, its database, the simulator if asked for, and the roles as child processes.
 
+SIGHUP: the configuration file is read again, and the roles follow what of it can change while they run.
 Start: database, migrations, simulator, roles. A role that dies is started again with back-off. Stop (SIGTERM,
 Ctrl-C): api first, so that nothing new comes in; then dispatch, which lets the windows empty; then back, which
 records what is left; then simulator and database. A second signal ends everything at once.
@@ -13,7 +14,6 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,16 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from gateway.runtime.admin import AdminServer
-from gateway.runtime.process import die_with_parent, stop_event
+from gateway.runtime.children import Child, stop_child, tell
+from gateway.runtime.feed import settings_line
+from gateway.runtime.pidfile import PidFile
+from gateway.runtime.process import die_with_parent, hangup_event, stop_event
+from gateway.runtime.reload import FOLLOWED, announce, audit_reload, follow, read_again, refused
 from gateway.settings import Settings, SettingsError
+from gateway.settings.loading import DEMO_SOURCE
 from gateway.store.embedded import EmbeddedPostgres
 from gateway.store.migrate import migrate
+from gateway.telemetry.logs import set_level
 from gateway.telemetry.metrics import counter, gauge
 
 ROLES: tuple[str, ...] = ("api", "dispatch", "back")
@@ -40,34 +46,16 @@ class StartError(Exception):
     """The gateway cannot start; the text says why and what to do."""
 
 
-@dataclass(slots=True)
-class _Child:
-    """One supervised process. `restarts` counts failures since it last ran for STABLE_S."""
-
-    name: str
-    command: list[str]
-    passes_settings: bool = True
-    process: asyncio.subprocess.Process | None = None
-    started_at: float = 0.0
-    restarts: int = 0
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
-    facts: dict[str, Any] = field(default_factory=dict)
-    output: asyncio.Task[None] | None = None
-    stopping: bool = False
-
-    @property
-    def is_running(self) -> bool:
-        return self.process is not None and self.process.returncode is None
-
-
 class Supervisor:
     """Owns the database and the children from `run` on until it returns."""
 
     def __init__(self, settings: Settings, *, source: str) -> None:
         self._settings = settings
+        # As the file says, before free ports and the database's address were filled in.
+        self._as_read = settings
         self._source = source
         self._postgres: EmbeddedPostgres | None = None
-        self._children: dict[str, _Child] = {}
+        self._children: dict[str, Child] = {}
         self._registry = CollectorRegistry()
         self._up = gauge(self._registry, "role_up")
         self._restarts = counter(self._registry, "role_restarts_total")
@@ -76,6 +64,9 @@ class Supervisor:
     async def run(self) -> int:
         """Start everything, supervise, stop; return the exit code."""
         stop = stop_event()
+        hung_up = hangup_event(stop)
+        reloading: asyncio.Task[None] | None = None
+        pid_file: PidFile | None = None
         admin = AdminServer(
             self._registry,
             host=self._settings.admin.host,
@@ -86,10 +77,11 @@ class Supervisor:
         await admin.start()
         try:
             self._start_database()
+            pid_file = self._take_pid_file()
             await migrate(self._settings.database_url or "")
             await self._start_simulator()
             for index, role in enumerate(ROLES, start=1):
-                self._children[role] = _Child(role, _role_command(role, index))
+                self._children[role] = Child(role, _role_command(role, index))
                 for metric in (self._up, self._restarts):
                     metric.labels(role)
             await asyncio.gather(
@@ -99,9 +91,15 @@ class Supervisor:
             if not stop.is_set():
                 self._keep_api_port()
                 self._announce(admin.port)
+            reloading = asyncio.create_task(self._reload_when_asked(hung_up), name="supervisor.reload")
             await self._supervise(stop)
         finally:
             self._draining = True
+            if reloading is not None:
+                reloading.cancel()
+                await asyncio.gather(reloading, return_exceptions=True)
+            if pid_file is not None:
+                pid_file.release()
             await self._stop_all()
             await admin.stop()
         return 0
@@ -130,20 +128,28 @@ class Supervisor:
             *("--receipt-delay", simulator.receipt_delay, "--latency", simulator.latency),
             *simulator.arguments,
         ]
-        child = _Child("simulator", command, passes_settings=False)
+        child = Child("simulator", command, passes_settings=False)
         self._children["simulator"] = child
         await self._start(child)
         await self._until_ready(child)
         port = child.facts.get("smpp_port", simulator.smpp_port)
         if port != simulator.smpp_port:  # it was asked to take a free one
             child.command[child.command.index("--port") + 1] = str(port)
-            carriers = {
-                name: one.model_copy(update={"port": port}) if one is carrier else one
-                for name, one in self._settings.carriers.items()
-            }
-            self._settings = self._settings.model_copy(update={"carriers": carriers})
+            self._settings = self._with_simulator_port(self._settings)
 
-    async def _start(self, child: _Child) -> None:
+    def _with_simulator_port(self, settings: Settings) -> Settings:
+        """Fill in the port that the simulator took, wherever the configuration has that of the simulator."""
+        asked = self._as_read.simulator.smpp_port
+        facts = self._children["simulator"].facts if "simulator" in self._children else {}
+        port = facts.get("smpp_port", asked)
+        carriers = {
+            name: one.model_copy(update={"port": port}) if port != asked and one.port == asked else one
+            for name, one in settings.carriers.items()
+        }
+        simulator = settings.simulator.model_copy(update={"smpp_port": port})
+        return settings.model_copy(update={"carriers": carriers, "simulator": simulator})
+
+    async def _start(self, child: Child) -> None:
         child.ready.clear()
         child.started_at = time.monotonic()
         child.process = await asyncio.create_subprocess_exec(
@@ -155,17 +161,15 @@ class Supervisor:
         )
         if child.passes_settings and child.process.stdin is not None:
             # Secrets go through a pipe, never through arguments or the environment.
-            with suppress(ConnectionError):
-                child.process.stdin.write(self._settings.model_dump_json(by_alias=True).encode())
-                await child.process.stdin.drain()
-                child.process.stdin.close()
+            # It stays open: every later line is a reload.
+            await tell(child.process.stdin, settings_line(self._settings))
         child.output = asyncio.create_task(
             self._relay(child, child.process), name=f"supervisor.output.{child.name}"
         )
         if child.name in ROLES:
             self._up.labels(child.name).set(1)
 
-    async def _relay(self, child: _Child, process: asyncio.subprocess.Process) -> None:
+    async def _relay(self, child: Child, process: asyncio.subprocess.Process) -> None:
         """Pass the child's lines on; its first `ready` line carries the ports it took."""
         assert process.stdout is not None
         while True:
@@ -183,7 +187,7 @@ class Supervisor:
                 sys.stdout.buffer.write(line)
                 sys.stdout.buffer.flush()
 
-    async def _until_ready(self, child: _Child) -> None:
+    async def _until_ready(self, child: Child) -> None:
         assert child.process is not None
         waits = [
             asyncio.create_task(child.ready.wait(), name="supervisor.ready"),
@@ -231,7 +235,7 @@ class Supervisor:
                 watcher.cancel()
             await asyncio.gather(*watchers, return_exceptions=True)
 
-    async def _keep_alive(self, child: _Child) -> None:
+    async def _keep_alive(self, child: Child) -> None:
         """Start the child again whenever it ends, waiting longer each time until one run lasts."""
         while True:
             assert child.process is not None
@@ -248,22 +252,65 @@ class Supervisor:
                 self._restarts.labels(child.name).inc()
             await self._start(child)
 
+    async def _reload_when_asked(self, hung_up: asyncio.Event) -> None:
+        while True:
+            await hung_up.wait()
+            hung_up.clear()
+            try:
+                await self._reload()
+            except SettingsError as error:
+                refused(error)
+            except Exception:
+                log.exception("config.reload_failed")
+
+    async def _reload(self) -> None:
+        """Read the file again and hand what changed to the roles; SettingsError where it cannot be used."""
+        reload = follow(self._as_read, read_again(self._source))
+        self._as_read = reload.settings
+        followed = self._with_simulator_port(reload.settings)
+        self._settings = self._settings.model_copy(
+            update={name: getattr(followed, name) for name in FOLLOWED}
+        )
+        set_level(self._settings.log_level)
+        announce(reload, source=self._source)
+        line = settings_line(self._settings)
+        for child in self._children.values():
+            # One that does not run now gets them when it starts.
+            if child.passes_settings and child.is_running and child.process and child.process.stdin:
+                await tell(child.process.stdin, line)
+        await audit_reload(self._settings.database_url or "", reload, actor="sighup", source=self._source)
+
+    def _take_pid_file(self) -> PidFile | None:
+        """Let `caudal config reload` find this process."""
+        folder = self._settings.state_dir
+        source = self._source if self._source == DEMO_SOURCE else str(Path(self._source).resolve())
+        try:
+            pid_file = PidFile.take(folder, source=source)
+        except OSError as error:
+            log.warning("pid_file.not_written", folder=str(folder), error=error.strerror)
+            return None
+        if pid_file is None:
+            log.warning("pid_file.taken", folder=str(folder), why="another `caudal serve` runs on it")
+        return pid_file
+
     async def _stop_all(self) -> None:
         """End the children in the order that loses nothing, then the database."""
         limit_s = self._settings.drain_s + 15.0
         for name in (*ROLES, "simulator"):
             child = self._children.get(name)
             if child is not None:
-                await _stop_child(child, limit_s=limit_s)
+                await stop_child(child, limit_s=limit_s)
         if self._postgres is not None:
             self._postgres.stop()
 
     def _keep_api_port(self) -> None:
-        """Let an api that is started again take the port that customers already know."""
-        port = self._children["api"].facts["port"]
-        self._settings = self._settings.model_copy(
-            update={"api": self._settings.api.model_copy(update={"port": port})}
-        )
+        """Let an api that is started again take the ports that customers already know."""
+        facts = self._children["api"].facts
+        update: dict[str, Any] = {"api": self._settings.api.model_copy(update={"port": facts["port"]})}
+        if "smpp_port" in facts:
+            port = facts["smpp_port"]
+            update["smpp_server"] = self._settings.smpp_server.model_copy(update={"port": port})
+        self._settings = self._settings.model_copy(update=update)
 
     def _not_ready(self) -> dict[str, str]:
         reasons = {
@@ -305,6 +352,8 @@ class Supervisor:
             f"  API        {base}/v1/messages   docs {base}/docs",
             f"  metrics    http://{settings.admin.host}:{admin_port}/metrics   targets /sd",
         ]
+        if "smpp_port" in api:
+            lines.append(f"  SMPP       {settings.smpp_server.host}:{api['smpp_port']} for customers' ESMEs")
         if "simulator" in self._children:
             facts = self._children["simulator"].facts
             lines.append(
@@ -315,25 +364,6 @@ class Supervisor:
         sys.stderr.write("\n".join(lines) + "\n")
         sys.stderr.flush()
         log.info("up", api=base, admin_port=admin_port, pid=os.getpid())
-
-
-async def _stop_child(child: _Child, *, limit_s: float) -> None:
-    process = child.process
-    if process is None:
-        return
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        try:
-            await asyncio.wait_for(process.wait(), limit_s)
-        except TimeoutError:
-            log.warning("role.killed", child=child.name, after_s=limit_s)
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    if child.output is not None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(child.output, 2.0)
 
 
 def _role_command(role: str, index: int) -> list[str]:

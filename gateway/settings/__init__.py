@@ -6,7 +6,18 @@ environment with a double underscore (`CAUDAL_API__PORT=8081`). Secrets are give
 """
 
 from gateway.settings.base import RateText, Section, SettingsError
+from gateway.settings.breaker import BreakerSettings
 from gateway.settings.carriers import CarrierSettings, TlsSettings
+from gateway.settings.inbound import InboundSettings
+from gateway.settings.kafka import KafkaSettings
+from gateway.settings.lanes import (
+    LaneSettings,
+    RetrySettings,
+    ScheduleSettings,
+    StatusScheduleSettings,
+    WeightSettings,
+    duration_ms,
+)
 from gateway.settings.loading import check_exposure, line_of, load_settings, place_of
 from gateway.settings.profile import (
     AddressingSettings,
@@ -15,6 +26,7 @@ from gateway.settings.profile import (
     TimingSettings,
     status_code,
 )
+from gateway.settings.smpp_server import SmppServerSettings, SmppServerTlsSettings
 from gateway.settings.tree import (
     DEMO,
     DEMO_CARRIER,
@@ -25,6 +37,7 @@ from gateway.settings.tree import (
     Settings,
     SimulatorSettings,
 )
+from gateway.settings.webhooks import WebhookSettings
 
 __all__ = [
     "DEMO",
@@ -32,19 +45,31 @@ __all__ = [
     "AddressingSettings",
     "AdminSettings",
     "ApiSettings",
+    "BreakerSettings",
     "CarrierSettings",
+    "InboundSettings",
+    "KafkaSettings",
+    "LaneSettings",
     "ProfileSettings",
     "RateText",
+    "RetrySettings",
     "RouteSettings",
+    "ScheduleSettings",
     "Section",
     "SecuritySettings",
     "Settings",
     "SettingsError",
     "SimulatorSettings",
+    "SmppServerSettings",
+    "SmppServerTlsSettings",
     "StatusReaction",
+    "StatusScheduleSettings",
     "TimingSettings",
     "TlsSettings",
+    "WebhookSettings",
+    "WeightSettings",
     "check_exposure",
+    "duration_ms",
     "line_of",
     "load_settings",
     "place_of",

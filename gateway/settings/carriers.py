@@ -10,6 +10,8 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from gateway.settings.base import Printable, RateText, Section, SettingsError, check_printable
+from gateway.settings.breaker import BreakerSettings
+from gateway.settings.lanes import LaneSettings, RetrySettings
 from gateway.settings.profile import ProfileSettings
 
 _MAX_PASSWORD_OCTETS = 8  # SMPP 3.4 §5.2.2
@@ -95,6 +97,14 @@ class CarrierSettings(Section):
         examples=["2"],
     )
     binds: int = Field(1, ge=1, le=32, description="Sessions to open.", examples=["2"])
+    shards: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Parts that dispatch processes share the carrier in, each with its part of rate and binds; "
+        "can grow, never shrink. At most `binds`, and best at most `burst`.",
+        examples=["1"],
+    )
     bind_type: Literal["transceiver", "transmitter_receiver"] = Field(
         "transceiver",
         description="One TRX session a bind, or a TX and an RX pair.",
@@ -115,6 +125,19 @@ class CarrierSettings(Section):
     )
     tls: TlsSettings = Field(TlsSettings(), description="TLS towards the carrier.")
     profile: ProfileSettings = Field(ProfileSettings(), description="The carrier's dialect.")
+    retry: RetrySettings = Field(
+        RetrySettings(), description="When a refused segment is tried again here, by class and by status."
+    )
+    breaker: BreakerSettings = Field(
+        BreakerSettings(), description="When a bind in trouble is left alone, and how it comes back."
+    )
+    lanes: LaneSettings = Field(LaneSettings(), description="How the class lanes share the rate.")
+
+    @model_validator(mode="after")
+    def _a_bind_for_each_shard(self) -> "CarrierSettings":
+        if self.shards > self.binds:
+            raise ValueError(f"{self.shards} shards share {self.binds} binds, each needs one of its own")
+        return self
 
     @model_validator(mode="after")
     def _one_password(self) -> "CarrierSettings":

@@ -46,13 +46,16 @@ def load_settings(path: Path | None = None) -> tuple[Settings, str]:
 def check_exposure(settings: Settings) -> list[str]:
     """Return a warning for whatever is open to others, and for what a carrier will never tell us."""
     warnings = []
-    for name, host in (("api", settings.api.host), ("admin", settings.admin.host)):
-        try:
-            open_to_others = not ip_address(host).is_loopback
-        except ValueError:
-            open_to_others = host != "localhost"
-        if open_to_others and name == "admin":
-            warnings.append(f"admin.host {host} is reachable from other machines and has no authentication")
+    if _is_open(settings.admin.host):
+        warnings.append(
+            f"admin.host {settings.admin.host} is reachable from other machines and has no authentication"
+        )
+    server = settings.smpp_server
+    if server.enabled and not server.tls.enabled and _is_open(server.host):
+        warnings.append(
+            f"smpp_server.host {server.host} is reachable from other machines without TLS: passwords and messages "
+            "can be read on the way"
+        )
     for name, carrier in settings.carriers.items():
         if carrier.tls.enabled and not carrier.tls.verify:
             warnings.append(
@@ -66,6 +69,13 @@ def check_exposure(settings: Settings) -> list[str]:
                 "so messages end as unknown when the receipt deadline passes"
             )
     return warnings
+
+
+def _is_open(host: str) -> bool:
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost"
 
 
 def place_of(source: str, *path: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,10 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from gateway.domain.message import MessageClass
 from gateway.settings.base import Section
 from gateway.settings.carriers import CarrierSettings
+from gateway.settings.inbound import InboundSettings
+from gateway.settings.kafka import KafkaSettings
+from gateway.settings.smpp_server import SmppServerSettings
+from gateway.settings.webhooks import WebhookSettings
 
 ENV_PREFIX = "CAUDAL_"
 CARRIER_ID = r"^[a-z][a-z0-9_-]{0,31}$"
@@ -79,7 +84,18 @@ class RouteSettings(Section):
     message_class: MessageClass | None = Field(None, alias="class", description="Only this class.")
     account: str | None = Field(None, description="Only this account.")
     sender: str | None = Field(None, description="Only this sender.")
-    weight: int = Field(1, ge=1, le=1000, description="Share among rules that fit equally well.")
+    weight: int = Field(
+        1, ge=1, le=1000, description="Share among rules with the same conditions and the same cost."
+    )
+    cost: Decimal | None = Field(
+        None,
+        ge=0,
+        max_digits=12,
+        decimal_places=8,
+        allow_inf_nan=False,
+        description="Price of a segment, in any one unit; among rules with the same conditions the cheaper comes "
+        "first, and one without a cost last.",
+    )
 
 
 class Settings(BaseSettings):
@@ -102,7 +118,13 @@ class Settings(BaseSettings):
     api: ApiSettings = Field(ApiSettings(), description="The HTTP API.")
     admin: AdminSettings = Field(AdminSettings(), description="Metrics and health.")
     security: SecuritySettings = Field(SecuritySettings(), description="Keys.")
+    kafka: KafkaSettings = Field(KafkaSettings(), description="The bus on Kafka.")
     simulator: SimulatorSettings = Field(SimulatorSettings(), description="The bundled carrier.")
+    inbound: InboundSettings = Field(InboundSettings(), description="Mobile-originated messages.")
+    smpp_server: SmppServerSettings = Field(
+        SmppServerSettings(), description="The port that customers' ESMEs bind to."
+    )
+    webhooks: WebhookSettings = Field(WebhookSettings(), description="Events posted to accounts.")
     carriers: dict[str, CarrierSettings] = Field({}, description="Carriers by id.")
     routes: tuple[RouteSettings, ...] = Field((), description="Routing rules, first fit first.")
 
@@ -141,6 +163,8 @@ DEMO_CARRIER = "simulator"
 # Two thousand a second: enough to feel fast, low enough to see the rate being kept.
 DEMO: Mapping[str, Any] = {
     "simulator": {"enabled": True},
+    # Whoever tries webhooks has a receiver on this machine.
+    "webhooks": {"allow_loopback": True},
     "carriers": {
         DEMO_CARRIER: {
             "host": "127.0.0.1",

@@ -20,7 +20,14 @@ from gateway.ports.bus import Transaction
 from gateway.ports.intake_store import Account, KeyRejection, Principal, StoreUnavailableError
 from gateway.store.pool import Database
 
-SCOPES = ("messages:send", "messages:read", "campaigns:*", "carriers:control", "keys:admin")
+SCOPES = (
+    "messages:send",
+    "messages:read",
+    "webhooks:manage",
+    "campaigns:*",
+    "carriers:control",
+    "keys:admin",
+)
 DEFAULT_SCOPES = ("messages:send", "messages:read")
 CHANNEL = "caudal_keys"
 KEY_LENGTH = 60
@@ -106,7 +113,8 @@ def _base62(number: int, length: int) -> str:
 
 _COLUMNS = """
     k.id, k.digest, k.is_test, k.scopes, k.created_at, k.expires_at, k.revoked_at, k.last_used_at,
-    a.id AS account_id, a.transliterate, a.max_segments, a.messages_per_second, a.default_region, a.bare_international
+    a.id AS account_id, a.transliterate, a.max_segments, a.messages_per_second, a.default_region, a.bare_international,
+    a.retention_days
 """
 _FIND = f"SELECT {_COLUMNS} FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id WHERE k.id = $1"
 _LIST = f"""
@@ -145,7 +153,7 @@ class Accounts:
                 """
                 WITH changed AS (
                     UPDATE accounts SET transliterate = $2, max_segments = $3, messages_per_second = $4,
-                        default_region = $5, bare_international = $6
+                        default_region = $5, bare_international = $6, retention_days = $7
                     WHERE id = $1 RETURNING id
                 )
                 SELECT changed.id, k.id AS key_id
@@ -157,6 +165,7 @@ class Accounts:
                 account.messages_per_second,
                 account.default_region,
                 account.bare_international,
+                account.retention_days,
             )
             for row in changed:
                 await tx.execute("SELECT pg_notify($1, $2)", CHANNEL, row["key_id"] or "")
@@ -167,6 +176,14 @@ class Accounts:
         async with self._db.acquire() as connection:
             row = await connection.fetchrow("SELECT *, id AS account_id FROM accounts WHERE id = $1", name)
         return _account(row) if row else None
+
+    async def list_accounts(self, *, limit: int = 10_000) -> list[Account]:
+        """Return the accounts with their defaults, by name."""
+        async with self._db.acquire() as connection:
+            rows = await connection.fetch(
+                "SELECT *, id AS account_id FROM accounts ORDER BY id LIMIT $1", limit
+            )
+        return [_account(row) for row in rows]
 
     async def create_key(
         self,
@@ -338,6 +355,7 @@ def _account(row: Any) -> Account:
         messages_per_second=row["messages_per_second"],
         default_region=row["default_region"],
         bare_international=row["bare_international"],
+        retention_days=row["retention_days"],
     )
 
 

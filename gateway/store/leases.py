@@ -31,6 +31,8 @@ UPDATE lane_leases SET expires_at = '-infinity', owner = ''
 WHERE carrier = $1 AND shard = $2 AND owner = $3 AND epoch = $4
 """
 
+_HELD: Final = "SELECT carrier, shard, owner, epoch FROM lane_leases WHERE expires_at > clock_timestamp()"
+
 _HOLD: Final = """
 SELECT true FROM lane_leases WHERE carrier = $1 AND shard = $2 AND owner = $3 AND epoch = $4 FOR SHARE
 """
@@ -57,6 +59,11 @@ class PostgresLeases:
         """Give the lease up; nothing happens when it is another's by now."""
         async with asyncio.timeout(_DEADLINE_S), self._db.acquire() as connection:
             await connection.execute(_RELEASE, *lease)
+
+    async def in_force(self) -> list[Lease]:
+        """Return the leases that are in force."""
+        async with asyncio.timeout(_DEADLINE_S), self._db.acquire() as connection:
+            return [Lease(*row) for row in await connection.fetch(_HELD)]
 
     async def hold(self, tx: Transaction, lease: Lease) -> bool:
         """Tell whether the lease is still ours, and keep it so until `tx` ends."""

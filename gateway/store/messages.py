@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from gateway.domain.ids import uuid7_floor
+from gateway.domain.notices import MessageFacts
 from gateway.ports.bus import Transaction
 from gateway.ports.record_store import (
     DeadRow,
@@ -15,17 +16,17 @@ from gateway.ports.record_store import (
     MessagePatch,
     MessageRow,
     SilentPage,
+    StateChange,
 )
 from gateway.ports.store import Transactions
 from gateway.store import rows as common
-from gateway.store.rows import DAY_MS, DEADLINE_S, by_meaning
+from gateway.store.rows import DAY_MS, DEADLINE_S, by_meaning, facts_of
 
 FINAL_RANK: Final = 3
 
 # `= ANY (ARRAY[...])`: see `gateway.store.rows`. PostgreSQL prunes to the patch's day while it runs. A literal range of
 # days looks helpful and is a trap: the planner reads the whole range once and tries every patch on every row.
-_PATCH: Final = """
-WITH changed AS (
+_UPDATE: Final = """
     UPDATE messages AS m SET
         state = CASE WHEN p.state_rank > m.state_rank THEN p.state ELSE m.state END,
         state_rank = greatest(m.state_rank, p.state_rank),
@@ -39,10 +40,31 @@ WITH changed AS (
     FROM unnest($1::uuid[], $2::text[], $3::smallint[], $4::boolean[], $5::text[], $6::smallint[], $7::bigint[],
                 $8::bigint[], $9::text[])
          AS p (id, state, state_rank, partial, carrier, attempt, submitted_at, final_at, error)
+"""
+_PATCH: Final = f"""
+WITH changed AS (
+    {_UPDATE}
     WHERE m.id = ANY (ARRAY[p.id]) AND m.state_rank < 3
     RETURNING m.carrier, m.state, m.state_rank
 )
 SELECT coalesce(carrier, ''), state, count(*) FROM changed WHERE state_rank = 3 GROUP BY carrier, state
+"""
+
+# The same, with the rows whose state changed and whose account wants to know. An UPDATE cannot return what was there
+# before, so the old rank is looked up beside it; one writer, one snapshot: it is what the UPDATE found.
+_FACTS: Final = ", ".join(MessageFacts._fields)
+_COUNTED: Final = ", ".join(name if name in ("carrier", "state") else "NULL" for name in MessageFacts._fields)
+_PATCH_AND_TELL: Final = f"""
+WITH changed AS (
+    {_UPDATE}
+    CROSS JOIN LATERAL (SELECT o.state_rank AS rank FROM messages AS o WHERE o.id = p.id OFFSET 0) AS before
+    WHERE m.id = ANY (ARRAY[p.id]) AND m.state_rank < 3
+    RETURNING {", ".join(f"m.{name}" for name in MessageFacts._fields)}, m.state_rank, before.rank AS rank_before
+)
+SELECT 0 AS finals, rank_before, {_FACTS} FROM changed
+WHERE state_rank > rank_before AND state_rank >= 2 AND (origin IS NOT NULL OR account_id IN (SELECT unnest($10::text[])))
+UNION ALL
+SELECT count(*), 3, {_COUNTED} FROM changed WHERE state_rank = 3 GROUP BY carrier, state
 """
 
 _ID_NUMBER: Final = attrgetter("id.int")
@@ -93,6 +115,25 @@ class PostgresMessages:
             async with asyncio.timeout(DEADLINE_S):
                 found = await tx.fetch(_PATCH, *map(list, columns))
         return [FinalCount(*row) for row in found]
+
+    async def patch_and_tell(
+        self, tx: Transaction, patches: Sequence[MessagePatch], *, accounts: Sequence[str]
+    ) -> tuple[list[FinalCount], list[StateChange]]:
+        """Do the same, and return what changed its state of these accounts and of messages with an origin."""
+        if not patches:
+            return [], []
+        columns = zip(*sorted(patches, key=_ID_NUMBER), strict=True)
+        with by_meaning():
+            async with asyncio.timeout(DEADLINE_S):
+                found = await tx.fetch(_PATCH_AND_TELL, *map(list, columns), list(accounts))
+        finals, changes = [], []
+        for count, rank_before, *columns in found:
+            facts = facts_of(columns)
+            if count:
+                finals.append(FinalCount(facts.carrier or "", facts.state, count))
+            else:
+                changes.append(StateChange(facts, rank_before))
+        return finals, changes
 
     async def insert_dead(self, tx: Transaction, rows: Sequence[DeadRow]) -> None:
         """Keep records that could not be processed."""

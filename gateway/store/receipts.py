@@ -1,4 +1,4 @@
-"""The tables `submissions` and `parked_receipts`: what was handed to carriers, and what they said about it."""
+"""The table `submissions`: what was handed to carriers, and what they said about it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,14 +12,11 @@ from gateway.ports.bus import Transaction
 from gateway.ports.record_store import (
     CarrierKey,
     DeadRow,
-    Parked,
-    ParkedRow,
     ReceiptRaceError,
     ReceiptUpdate,
     Submission,
     SubmissionRow,
 )
-from gateway.ports.store import Transactions
 from gateway.store import rows as common
 from gateway.store.rows import DAY_MS, DEADLINE_S, by_meaning, day_of
 
@@ -71,56 +68,26 @@ CROSS JOIN LATERAL (SELECT * FROM submissions AS c WHERE c.message_id = k.messag
 
 _LOCK: Final = "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k"
 
-# `= ANY (ARRAY[...])`: see `gateway.store.rows`. The receipts come as one text: the driver would ask of each of them whether it is a list.
+# `= ANY (ARRAY[...])`: see `gateway.store.rows`. All but the ids come as one text each: the driver would ask of every
+# element of an array whether it is a list.
 _APPLY: Final = """
 UPDATE submissions AS s SET
     receipt_state = p.receipt_state, receipt = p.receipt::json
-FROM unnest($1::uuid[], $2::smallint[], $3::smallint[], $4::text[], string_to_array($5, E'\\x1e'))
+FROM unnest($1::uuid[], $2::text::smallint[], $3::text::smallint[], string_to_array($4, ','), string_to_array($5, E'\\x1e'))
      AS p (message_id, segment_index, attempt, receipt_state, receipt)
 WHERE s.message_id = ANY (ARRAY[p.message_id]) AND s.segment_index = p.segment_index AND s.attempt = p.attempt
   AND (s.receipt_state IS NULL OR s.receipt_state = 'submitted')
-"""
-
-_TAKE: Final = """
-DELETE FROM parked_receipts WHERE id = ANY (ARRAY (
-    SELECT found.id FROM unnest($1::text[], $2::text[]) AS k (carrier, carrier_message_id)
-    CROSS JOIN LATERAL (
-        SELECT id FROM parked_receipts AS p
-        WHERE p.carrier = k.carrier AND p.carrier_message_id = k.carrier_message_id
-        UNION ALL
-        SELECT id FROM parked_receipts AS p WHERE p.carrier = k.carrier AND p.second_id = k.carrier_message_id
-        OFFSET 0
-    ) AS found
-))
-RETURNING carrier, carrier_message_id, value
-"""
-
-_TAKE_EXPIRED: Final = """
-DELETE FROM parked_receipts WHERE id = ANY (ARRAY (
-    SELECT id FROM parked_receipts WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
-))
-RETURNING carrier, carrier_message_id, value
-"""
-
-# Ids grow by one a row, so their span bounds the count from above; only a span too wide is counted.
-_SPAN: Final = "SELECT coalesce(max(id) - min(id) + 1, 0) FROM parked_receipts"
-_COUNT: Final = "SELECT count(*) FROM (SELECT FROM parked_receipts LIMIT $1) AS p"
-_TAKE_OLDEST: Final = """
-DELETE FROM parked_receipts WHERE id = ANY (ARRAY (
-    SELECT id FROM parked_receipts ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
-))
-RETURNING carrier, carrier_message_id, value
 """
 
 
 class PostgresSubmissions:
     """The table `submissions`; implements `gateway.ports.record_store.ReceiptStore`.
 
-    `lookback_days` is how old a message may be for a receipt to find it: the longest validity plus the 72 h that a
-    receipt may take.
+    `lookback_days` is how old a message may be for a receipt to find it: up to 14 days until `send_at`, 3 days of
+    validity and the 72 h that a receipt may take.
     """
 
-    def __init__(self, *, lookback_days: int = 10) -> None:
+    def __init__(self, *, lookback_days: int = 20) -> None:
         self._lookback_days = lookback_days
 
     async def insert_submissions(
@@ -200,9 +167,9 @@ class PostgresSubmissions:
                 tag: str = await tx.execute(
                     _APPLY,
                     list(ids),
-                    list(segments),
-                    list(attempts),
-                    list(states),
+                    f"{{{','.join(map(str, segments))}}}",
+                    f"{{{','.join(map(str, attempts))}}}",
+                    ",".join(states),
                     _JSON_SEPARATOR.join(receipts),
                 )
         if int(tag.rsplit(maxsplit=1)[-1]) != len(updates):
@@ -212,56 +179,6 @@ class PostgresSubmissions:
         """Keep records that could not be processed."""
         async with asyncio.timeout(DEADLINE_S):
             await common.insert_dead(tx, list(rows))
-
-
-class PostgresParked:
-    """The table `parked_receipts`; implements `gateway.ports.record_store.ParkedStore`."""
-
-    def __init__(self, db: Transactions) -> None:
-        self._db = db
-
-    async def park(self, tx: Transaction, rows: Sequence[ParkedRow]) -> None:
-        """Keep receipts until their submission is known."""
-        if rows:
-            with by_meaning():
-                async with asyncio.timeout(DEADLINE_S):
-                    await tx.copy_records_to_table("parked_receipts", records=rows, columns=ParkedRow._fields)
-
-    async def is_empty(self) -> bool:
-        """Tell whether no receipt at all is parked."""
-        async with asyncio.timeout(DEADLINE_S), self._db.acquire() as connection:
-            return await connection.fetchval("SELECT id FROM parked_receipts ORDER BY id LIMIT 1") is None
-
-    async def take(self, tx: Transaction, keys: Sequence[CarrierKey]) -> list[Parked]:
-        """Take out the parked receipts that wait for one of the keys, by their first or second id."""
-        if not keys:
-            return []
-        async with asyncio.timeout(DEADLINE_S):
-            found = await tx.fetch(_TAKE, [key[0] for key in keys], [key[1] for key in keys])
-        return [Parked(*row) for row in found]
-
-    async def keys_after(self, row_id: int, *, limit: int) -> tuple[list[CarrierKey], int]:
-        """Return the keys of the next parked rows behind `row_id`, and the last id read; ([], 0) at the end."""
-        async with asyncio.timeout(DEADLINE_S), self._db.acquire() as connection:
-            rows = await connection.fetch(
-                "SELECT id, carrier, carrier_message_id, second_id FROM parked_receipts "
-                "WHERE id > $1 ORDER BY id LIMIT $2",
-                row_id,
-                limit,
-            )
-        keys: list[CarrierKey] = []
-        for _, carrier, first_id, second_id in rows:
-            keys.extend(CarrierKey(carrier, one) for one in (first_id, second_id) if one)
-        return keys, rows[-1]["id"] if rows else 0
-
-    async def take_expired(self, tx: Transaction, *, now_ms: int, max_rows: int, limit: int) -> list[Parked]:
-        """Take out up to `limit` receipts that are past their time, or the oldest beyond `max_rows`."""
-        async with asyncio.timeout(DEADLINE_S):
-            found = await tx.fetch(_TAKE_EXPIRED, now_ms, limit)
-            if not found and await tx.fetchval(_SPAN) > max_rows:
-                excess = await tx.fetchval(_COUNT, max_rows + limit) - max_rows
-                found = await tx.fetch(_TAKE_OLDEST, excess) if excess > 0 else []
-        return [Parked(*row) for row in found]
 
 
 def _submission(

@@ -7,19 +7,23 @@ lateral subquery with an OFFSET or LIMIT, and in an UPDATE `key = ANY (ARRAY[bat
 gives the order of the index no use.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from gateway.domain.ids import MAX_TIME_MS, uuid7_floor
+from gateway.domain.notices import MessageFacts
 from gateway.ports.bus import Transaction
 from gateway.ports.record_store import DeadRow, RowRejectedError, RowsExistError
 
 DAY_MS: Final = 86_400_000
 DEADLINE_S: Final = 15.0
+
+_METADATA: Final = MessageFacts._fields.index("metadata")
 
 _INSERT_DEAD: Final = """
 INSERT INTO dead_records (topic, partition, log_offset, value, error, at)
@@ -40,6 +44,15 @@ def day_floor(time_ms: int) -> UUID:
 def storable(text: str) -> str:
     """Return the text without NUL, the one character that PostgreSQL cannot hold."""
     return text.replace("\x00", "\ufffd") if "\x00" in text else text
+
+
+def facts_of(row: Sequence[Any]) -> MessageFacts:
+    """Return the facts of a row with the columns of `MessageFacts`, in their order."""
+    values = list(row)
+    if values[_METADATA] is not None:
+        # As stored, so that it need not be read to be written again.
+        values[_METADATA] = msgspec.Raw(values[_METADATA].encode())
+    return MessageFacts._make(values)
 
 
 @contextmanager

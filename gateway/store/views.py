@@ -1,7 +1,8 @@
 """What people read of messages: one message, its timeline, lists by filter; only ever their own account's.
 
-Implements `gateway.ports.ingress_store.MessageViews`. A timeline is put together from three tables: what intake
-decided is in `messages`, submits and the receipt that decided in `submissions`, everything else in `message_events`.
+Implements `gateway.ports.ingress_store.MessageViews`. A timeline is put together from four tables: what intake
+decided is in `messages`, submits and the receipt that decided in `submissions`, attempts to tell the account in
+`webhook_deliveries`, everything else in `message_events`.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.domain.ids import MAX_TIME_MS, uuid7_floor
+from gateway.domain.ids import MAX_TIME_MS, uuid7_floor, uuid7_time_ms
 from gateway.ports.ingress_store import EventPosition, EventView, MessageFilters, MessageView
 from gateway.ports.store import Transactions
 from gateway.store.rows import day_floor
@@ -22,6 +23,7 @@ _MAX_SOURCE_ROWS: Final = 2000
 
 # `at` alone does not order a timeline: what happens within one millisecond keeps the order of its making.
 _SEQ_SUBMISSION: Final = 1 << 8
+_SEQ_WEBHOOK: Final = 1 << 31
 _SEQ_EVENT: Final = 1 << 32
 _LINES_A_ROW: Final = 1 << 10
 
@@ -48,6 +50,11 @@ FROM submissions WHERE message_id = $1 ORDER BY attempt, segment_index LIMIT $2
 """
 _EVENTS: Final = """
 SELECT log_offset, at, type, detail FROM message_events WHERE message_id = $1 ORDER BY log_offset LIMIT $2
+"""
+
+_WEBHOOKS: Final = """
+SELECT id, endpoint_id, type, attempt, state, status_code, duration_ms, error
+FROM webhook_deliveries WHERE message_id = $1 ORDER BY id LIMIT $2
 """
 
 _FINALS: Final = ("delivered", "undeliverable", "rejected", "expired", "failed", "cancelled", "unknown")
@@ -117,8 +124,15 @@ class PostgresViews:
                 return None
             submissions = await connection.fetch(_SUBMISSIONS, message_id, _MAX_SOURCE_ROWS)
             events = await connection.fetch(_EVENTS, message_id, _MAX_SOURCE_ROWS)
+            webhooks = await connection.fetch(_WEBHOOKS, message_id, _MAX_SOURCE_ROWS)
         lines = sorted(
-            [*_head_lines(head), *_submission_lines(submissions), *_event_lines(events)], key=_position
+            [
+                *_head_lines(head),
+                *_submission_lines(submissions),
+                *_webhook_lines(webhooks),
+                *_event_lines(events),
+            ],
+            key=_position,
         )
         if after is not None:
             lines = [line for line in lines if line[:2] > (after.at, after.seq)]
@@ -208,6 +222,23 @@ def _tried_lines(
     yield at, seq + 1, "in_doubt" if outcome == "ambiguous" else outcome, result
 
 
+def _webhook_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[_Line]:
+    for row in rows:
+        detail: dict[str, object] = {
+            "endpoint": row["endpoint_id"],
+            "event": row["type"],
+            "attempt": row["attempt"],
+            "state": row["state"],
+            "status_code": row["status_code"],
+            "dur_ms": row["duration_ms"],
+        }
+        if row["error"]:
+            detail["error"] = row["error"]
+        # Attempts have no order of their own within a millisecond; the random end of the id keeps them apart.
+        seq = _SEQ_WEBHOOK + (row["id"].int & (_SEQ_WEBHOOK - 1))
+        yield uuid7_time_ms(row["id"]), seq, "webhook", detail
+
+
 def _event_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[_Line]:
     for row in rows:
         seq = _SEQ_EVENT + row["log_offset"] * _LINES_A_ROW
@@ -216,6 +247,9 @@ def _event_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[_Line]:
             yield from _attempted_lines(seq, row["at"], detail)
         elif row["type"] == "dlr":
             receipt = detail.pop("receipt")
+            if receipt.get("intermediate"):
+                detail["intermediate"] = True
+            detail["carrier"] = receipt["carrier"]
             yield row["at"], seq, "dlr", {**_receipt_detail(receipt, detail["state"]), **detail}
         else:
             yield row["at"], seq, row["type"], detail
@@ -263,4 +297,6 @@ _RECEIPT_FIELDS: Final = (
     ("submit_date", "submit_date"),
     ("done_date", "done_date"),
     ("bind", "bind"),
+    ("parked_at", "parked_at"),
+    ("paired_at", "paired_at"),
 )

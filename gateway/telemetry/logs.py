@@ -11,6 +11,10 @@ import structlog
 _NUMBER = re.compile(r"(?<![\w-])\+?(\d{3,5})\d{4,8}(\d{2})(?![\w-])")
 _MASKED_KEYS = frozenset({"recipient", "destination_addr", "to"})
 _FORBIDDEN_KEYS = frozenset({"text", "short_message", "password", "body"})
+_LEVELS = {name.lower(): number for name, number in logging.getLevelNamesMapping().items()}
+
+# Asked for every line: a level that is part of the cached loggers could not change while they live.
+_least = [logging.INFO]
 
 
 def mask_number(number: str) -> str:
@@ -32,10 +36,23 @@ def _redact(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[s
     return line
 
 
+def _drop_below(_: Any, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if _LEVELS.get(method, logging.ERROR) < _least[0]:
+        raise structlog.DropEvent
+    return line
+
+
+def set_level(level: str) -> None:
+    """Log nothing below this level from now on."""
+    _least[0] = _LEVELS[level]
+
+
 def configure_logs(*, level: str = "info", role: str = "") -> None:
     """Set up structlog for this process; call once, at start."""
+    set_level(level)
     structlog.configure(
         processors=[
+            _drop_below,
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
@@ -43,7 +60,7 @@ def configure_logs(*, level: str = "info", role: str = "") -> None:
             _redact,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
         cache_logger_on_first_use=True,
     )

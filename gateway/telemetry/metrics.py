@@ -5,6 +5,9 @@ Names, labels, help and buckets are here and only here; a bundle class beside th
 work from the first failure on.
 """
 
+from bisect import bisect_left
+from collections import Counter as Counts
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -67,8 +70,10 @@ CATALOGUE: dict[str, MetricSpec] = {
     ),
     "carrier_window_in_use": _gauge("Submits waiting for a response.", "carrier", "bind"),
     "carrier_window_size": _gauge("Most submits that may wait for a response.", "carrier", "bind"),
-    "carrier_mps_limit": _gauge("Configured segments per second.", "carrier"),
-    "carrier_mps_effective_limit": _gauge("Segments per second after adaptation.", "carrier"),
+    "carrier_mps_limit": _gauge("Segments per second as configured or ordered.", "carrier"),
+    "carrier_mps_effective_limit": _gauge("Segments per second that the binds may do now.", "carrier"),
+    "carrier_circuit_state": _gauge("1 for the state of the carrier's breaker.", "carrier", "state"),
+    "carrier_paused": _gauge("1 while an operator pauses or drains the carrier.", "carrier"),
     "carrier_submit_responses_total": _counter("Submit outcomes.", "carrier", "command_status"),
     "carrier_segments_submitted_total": _counter("Segments written to the carrier.", "carrier"),
     "carrier_submit_duration_seconds": _histogram("Submit to response.", SUBMIT_BUCKETS, "carrier"),
@@ -79,20 +84,45 @@ CATALOGUE: dict[str, MetricSpec] = {
         "Accepted to acknowledged by the carrier.", DELAY_BUCKETS, "carrier", "class"
     ),
     "message_retries_total": _counter("Attempts put off to a later time.", "carrier", "reason"),
-    "message_failovers_total": _counter("Messages moved to another carrier.", "from_carrier", "to_carrier"),
+    "message_failovers_total": _counter(
+        "Messages moved to another carrier.", "from_carrier", "to_carrier", "reason"
+    ),
     "messages_dead_lettered_total": _counter("Records that could not be processed.", "reason"),
     "messages_expired_total": _counter("Validity ran out before submit.", "class"),
     "messages_final_total": _counter("Messages that reached a final state.", "carrier", "state"),
     # receipts and store
     "dlr_received_total": _counter("Receipts received, intermediate ones too.", "carrier", "state"),
     "dlr_latency_seconds": _histogram("Submit acknowledgement to final receipt.", RECEIPT_BUCKETS, "carrier"),
+    "dlr_processing_seconds": _histogram("Receipt received to stored.", DELAY_BUCKETS),
     "dlr_unmatched_total": _counter("Receipts parked because no segment has their id yet.", "carrier"),
     "dlr_duplicate_total": _counter("Receipts that repeated a known state.", "carrier"),
-    "dlr_out_of_order_total": _counter("Receipts that came after a final state.", "carrier"),
+    "dlr_out_of_order_total": _counter("Receipts that came after a later or final state.", "carrier"),
+    "dlr_parked_receipts": _gauge("Receipts that wait for their message to be known."),
+    "dlr_orphan_receipts": _gauge("Receipts given up: no message was found; kept to be played again."),
     "mo_received_total": _counter("Mobile-originated messages.", "carrier"),
+    "mo_stored_total": _counter("Mobile-originated messages stored, their segments joined.", "carrier"),
+    "mo_unassigned_total": _counter(
+        "Mobile-originated messages that no account was found for when they came.", "carrier"
+    ),
+    "mo_partial_total": _counter(
+        "Mobile-originated messages given out with segments missing.", "carrier", "reason"
+    ),
+    "mo_malformed_total": _counter("Mobile-originated messages with a header that lies.", "carrier"),
+    "mo_segments_repeated_total": _counter("Segments that a carrier sent again."),
+    "inbound_parts_waiting": _gauge("Segments that wait for the rest of their message."),
+    "webhook_attempts_total": _counter("Events posted to endpoints of accounts.", "outcome"),
+    "webhook_delivery_delay_seconds": _histogram("Event to the first 2xx.", DELAY_BUCKETS),
+    "webhook_pending": _gauge("Events that wait for their delivery."),
+    "webhook_endpoints_disabled": _gauge("Endpoints disabled for what they answered."),
     "store_write_duration_seconds": _histogram("One batch written.", INGRESS_BUCKETS, "table"),
     "store_batch_rows": _histogram("Rows in one batch.", BATCH_BUCKETS, "table"),
     "store_errors_total": _counter("Failed batches.", "table", "reason"),
+    # SMPP server for customers
+    "smpp_server_sessions": _gauge("Connections of customers' ESMEs.", "state"),
+    "smpp_server_binds_total": _counter("Verdicts on binds of customers.", "result"),
+    "smpp_server_submits_total": _counter("Answers to submits of customers.", "status"),
+    "smpp_server_receipts_total": _counter("Receipts for customers' ESMEs.", "result"),
+    "smpp_server_receipts_waiting": _gauge("Receipts that wait for a customer's bind, up to 1,000,000."),
     # runtime
     "event_loop_lag_seconds": _histogram("Overshoot of a 0.1 s sleep.", INGRESS_BUCKETS),
     "build_info": _gauge("Version of the running program.", "version"),
@@ -117,6 +147,18 @@ def histogram(registry: CollectorRegistry, name: str) -> Histogram:
     """Make the catalogue's histogram in `registry`."""
     spec = _spec(name, "histogram")
     return Histogram(PREFIX + name, spec.help, spec.labels, buckets=spec.buckets, registry=registry)
+
+
+def observe_many(child: Histogram, values: Sequence[float]) -> None:
+    """Observe a batch in a histogram (one of its children, where it has labels) for a fraction of the price.
+
+    The client takes 3 us for each value, which is a tenth of the whole cost of a receipt; it has no call for many.
+    """
+    bounds = child._upper_bounds  # noqa: SLF001 - a test holds this to what `observe` does
+    counts = Counts(bisect_left(bounds, value) for value in values)
+    for index, count in counts.items():
+        child._buckets[index].inc(count)  # noqa: SLF001
+    child._sum.inc(sum(values))  # noqa: SLF001
 
 
 def _spec(name: str, kind: str) -> MetricSpec:

@@ -17,6 +17,7 @@ from loadtest.smsc.accounts import Account, Receipt, Session, Taken
 from loadtest.smsc.behaviour import Verdict
 from loadtest.smsc.checks import submit_status
 from loadtest.smsc.operations import Operations
+from loadtest.smsc.originated import Originator
 from loadtest.smsc.rates import ArrivalWatch
 from loadtest.smsc.receipts import Stamps, receipt_body, receipt_head, wants_receipt
 from loadtest.smsc.record import Record
@@ -50,6 +51,7 @@ class MessageCentre:
         self.receipt_delay = settings.receipt_delays()
         self.mps = settings.mps
         self.sends_receipts = settings.sends_receipts
+        self.holds_receipts = False
         self.refuses_binds_with = 0
         self.answers_submits = True
         self.is_silent = False
@@ -63,6 +65,7 @@ class MessageCentre:
         self.record = Record(max_segments=settings.record_limit)
         self.record.system_ids = list(self.accounts)
         self.operations = Operations(self)
+        self.originator = Originator(self, retry_s=settings.receipt_retry_s)
         self.tally = Tally()
         self._watch_anew()
 
@@ -125,6 +128,13 @@ class MessageCentre:
                 session.hold()
             else:
                 session.release()
+
+    def hold_receipts(self, is_held: bool) -> None:  # noqa: FBT001  # reads as a statement
+        """Keep receipts back, or send all that piled up at once."""
+        self.holds_receipts = is_held
+        if not is_held:
+            for account in self.accounts.values():
+                self._pump(account, self.clock())
 
     # -- submits ---------------------------------------------------------------------------------
 
@@ -255,7 +265,9 @@ class MessageCentre:
         self._pump(account, self.clock())
 
     def _deliver(self, account: Account, receipt: Receipt, now_ns: int) -> Session | None:
-        """Send over the next receiver with a free slot; None when all are full or none is bound."""
+        """Send over the next receiver with a free slot; None when all are full, none is bound, or receipts are held."""
+        if self.holds_receipts:
+            return None
         receivers = account.receivers
         for _ in range(len(receivers)):
             session = receivers[0]
@@ -363,6 +375,7 @@ class MessageCentre:
             "now_ns": self.clock(),
             "unix_offset_ns": self.unix_offset_ns,
             **self.tally.report(),
+            "originated": self.originator.report(),
             "waiting": {
                 "answers": len(self._answers),
                 "receipts_scheduled": len(self._receipts),

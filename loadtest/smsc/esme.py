@@ -18,6 +18,7 @@ from adapters.smpp.wire import constants as c
 from loadtest.smsc.accounts import Account, Receipt
 from loadtest.smsc.centre import MessageCentre
 from loadtest.smsc.checks import as_submit
+from loadtest.smsc.originated import Originated
 from loadtest.smsc.settings import SmscSettings
 
 MAX_UNANSWERED_REQUESTS: Final = 100_000
@@ -106,6 +107,8 @@ class EsmeSession(asyncio.Protocol):
         while connection.has_backlog:
             submits += self._take(connection.release_backlog(now_ns), now_ns)
         centre.batch_received(self, submit_count=submits, now_ns=now_ns)
+        if self.account is not None:
+            centre.originator.pump(self.account)
         self.flush()
         if connection.unacknowledged_count > MAX_UNANSWERED_REQUESTS:
             centre.tally.closes["flood"] += 1
@@ -183,7 +186,7 @@ class EsmeSession(asyncio.Protocol):
         """Handle events and return the number of submits among them."""
         centre = self._centre
         submits = 0
-        unanswered: list[Receipt] = []
+        unanswered: list[Receipt | Originated] = []
         account = self.account
         for event in events:
             kind = type(event)
@@ -195,15 +198,19 @@ class EsmeSession(asyncio.Protocol):
                 status = answered.command_status or (
                     c.ESME_RSYSERR if answered.answer_id == c.GENERIC_NACK else 0
                 )
-                centre.receipt_answered(account, answered.context, status=status, is_late=answered.is_late)
+                context = answered.context
+                taker = centre.originator.answered if type(context) is Originated else centre.receipt_answered
+                taker(account, context, status=status, is_late=answered.is_late)
             else:
                 self._rare(event, unanswered, now_ns)
                 account = self.account
         if unanswered and account is not None:
-            centre.receipts_unanswered(account, unanswered)
+            originated = [one for one in unanswered if isinstance(one, Originated)]
+            centre.receipts_unanswered(account, [one for one in unanswered if isinstance(one, Receipt)])
+            centre.originator.unanswered(account, originated)
         return submits
 
-    def _rare(self, event: Event, unanswered: list[Receipt], now_ns: int) -> None:
+    def _rare(self, event: Event, unanswered: list[Receipt | Originated], now_ns: int) -> None:
         match event:
             case BindRequested():
                 self._bind(event, now_ns)

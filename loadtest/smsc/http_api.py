@@ -6,6 +6,7 @@ GET  /messages?after=N&limit=M&format=json|jsonl     after -1 starts at the olde
 GET  /rate?window_ms=1000&system_id=NAME&series=1
 GET  /faults          POST /faults {"latency": "20ms", "mps": 50, "disconnect": true, ...}
 POST /reset
+POST /mo    {"source": NUMBER, "destination": NUMBER, "text": TEXT, "split": "udh8", "order": [3, 1, 2], ...}
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from adapters.smpp.wire import constants as c
 from loadtest.smsc.behaviour import HiddenLimit, parse_errors, status_code
 from loadtest.smsc.centre import MessageCentre
 from loadtest.smsc.delays import Delay
+from loadtest.smsc.originated import messages_of, read_wish
 from loadtest.smsc.rates import WindowScan
 
 MAX_PAGE: Final = 10_000
@@ -41,6 +43,7 @@ def make_app(centre: MessageCentre) -> web.Application:
             web.get("/faults", _faults),
             web.post("/faults", _set_faults),
             web.post("/reset", _reset),
+            web.post("/mo", _originate),
         ]
     )
     return app
@@ -56,7 +59,23 @@ async def _stats(request: web.Request) -> web.Response:
 
 async def _reset(request: web.Request) -> web.Response:
     request.app[_CENTRE].reset()
+    request.app[_CENTRE].originator.forget()
     return web.json_response({"status": "ok"})
+
+
+async def _originate(request: web.Request) -> web.Response:
+    """Send what people write, as `loadtest.smsc.originated.Wish` describes it."""
+    centre = request.app[_CENTRE]
+    try:
+        wish = read_wish(await request.read())
+        segment_count, messages = messages_of(wish)
+        system_id = next(iter(centre.accounts)) if wish.system_id is None else wish.system_id
+        if system_id not in centre.accounts:
+            raise ValueError(f"system_id={system_id!r} is no account")
+        centre.originator.put(centre.accounts[system_id], messages)
+    except (ValueError, OverflowError) as error:
+        raise _bad(str(error)) from None
+    return web.json_response({"segments": segment_count, "queued": len(messages)})
 
 
 async def _messages(request: web.Request) -> web.Response:
@@ -142,6 +161,7 @@ def _standing_orders(centre: MessageCentre) -> dict[str, Any]:
         "mps": centre.mps,
         "magic": centre.behaviour.is_magic,
         "receipts": centre.sends_receipts,
+        "hold_receipts": centre.holds_receipts,
         "refuse_binds": c.status_name(refusal) if refusal else False,
         "silence": silence,
     }
@@ -189,6 +209,11 @@ def _set_mps(centre: MessageCentre, value: Any) -> Callable[[], None]:
 def _set_receipts(centre: MessageCentre, value: Any) -> Callable[[], None]:
     wanted = _boolean("receipts", value)
     return lambda: setattr(centre, "sends_receipts", wanted)
+
+
+def _set_hold(centre: MessageCentre, value: Any) -> Callable[[], None]:
+    wanted = _boolean("hold_receipts", value)
+    return lambda: centre.hold_receipts(wanted)
 
 
 def _set_magic(centre: MessageCentre, value: Any) -> Callable[[], None]:
@@ -247,6 +272,7 @@ _CHANGES: Final[dict[str, Callable[[MessageCentre, Any], Callable[[], None]]]] =
     "mps": _set_mps,
     "magic": _set_magic,
     "receipts": _set_receipts,
+    "hold_receipts": _set_hold,
     "refuse_binds": _set_refusal,
     "silence": _set_silence,
     "disconnect": _disconnect,

@@ -65,6 +65,22 @@ def gsm7_text(octets: bytes) -> str:
     return "".join(out)
 
 
+def gsm7_octets(text: str) -> list[bytes] | None:
+    """Return the unpacked septets of each character; None when one is not in the alphabet."""
+    out = []
+    for character in text:
+        septets = _SEPTETS.get(character)
+        if septets is None:
+            return None
+        out.append(septets)
+    return out
+
+
+_SEPTETS: Final = {character: bytes((_ESCAPE, code)) for code, character in _ESCAPED.items()} | {
+    character: bytes((code,)) for code, character in enumerate(_BASIC) if code != _ESCAPE
+}
+
+
 def decode_text(octets: bytes, *, data_coding: int) -> str | None:
     """Return the text of the user data without UDH; None for binary and alphabets unknown here."""
     if data_coding == c.DATA_CODING_DEFAULT or data_coding & 0xFC in {0x10, 0xF0}:

@@ -1,14 +1,17 @@
-"""The Bus contract (`gateway.ports.bus`), rule by rule, against a real PostgreSQL."""
+"""The Bus contract (`gateway.ports.bus`), rule by rule, on a real PostgreSQL and a real Apache Kafka."""
 
 import asyncio
 import os
 import random
+import secrets
 import shutil
 import signal
 
 import pytest
 
 from gateway.bus import postgres_sql
+from gateway.bus.kafka import KafkaBus, KafkaTopicSettings
+from gateway.bus.kafka_client import KafkaAccess
 from gateway.bus.postgres import CHANNEL, TRIM_CHUNK, PostgresBus
 from gateway.ports.bus import Commit, Position, Record
 from gateway.ports.intake_store import StoreUnavailableError
@@ -22,12 +25,50 @@ pytestmark = pytest.mark.postgres
 LONG_S = 30.0
 
 
+TOPICS = {"one": 1, "four": 4}
+
+
+@pytest.fixture(params=["postgres", pytest.param("kafka", marks=pytest.mark.kafka)])
+async def open_bus(request):
+    """A maker of buses, each as another process would have it, on one log that is empty at first."""
+    url = request.getfixturevalue("database_url")
+    opened = []
+    topics = KafkaTopicSettings(prefix=f"t{secrets.token_hex(4)}.")
+    if request.param == "kafka":
+        access = KafkaAccess(request.getfixturevalue("kafka_bootstrap"))
+
+    async def make():
+        database = await Database.connect(url, max_size=4, name=f"bus{len(opened)}")
+        opened.append(database)
+        if request.param == "kafka":
+            made = KafkaBus(access, db=database, topics=topics)
+            opened.append(made)
+            await made.start()
+        else:
+            made = PostgresBus(database)
+            await made.start()
+            await until_listening(database)
+        return made
+
+    yield make
+    for one in reversed(opened):
+        await one.close()
+
+
 @pytest.fixture
-async def bus(db):
+async def bus(open_bus):
     """A started bus with a topic of one partition and one of four."""
+    bus = await open_bus()
+    await bus.ensure_topics(TOPICS)
+    return bus
+
+
+@pytest.fixture
+async def postgres_bus(db):
+    """The same on PostgreSQL alone, for what only a transaction can promise."""
     bus = PostgresBus(db)
     await bus.start()
-    await bus.ensure_topics({"one": 1, "four": 4})
+    await bus.ensure_topics(TOPICS)
     return bus
 
 
@@ -58,7 +99,7 @@ async def until_listening(db):
 # -- topics ----------------------------------------------------------------------------------------------------------
 
 
-async def test_topics_are_made_once_and_keep_their_partitions(bus, db):
+async def test_topics_are_made_once_and_keep_their_partitions(bus):
     await bus.ensure_topics({"four": 9, "new": 2})
     assert (bus.partitions("four"), bus.partitions("new")) == (4, 2)
     with pytest.raises(KeyError):
@@ -67,9 +108,19 @@ async def test_topics_are_made_once_and_keep_their_partitions(bus, db):
         await bus.ensure_topics({"none": 0})
 
 
-async def test_a_topic_made_by_another_process_is_found(bus, db):
-    other = PostgresBus(db)
-    await other.start()
+async def test_a_topic_can_be_widened_and_keeps_what_it_holds(bus):
+    await bus.append(records("one", b"before"))
+    await bus.widen_topics({"one": 3, "four": 2})
+    assert (bus.partitions("one"), bus.partitions("four")) == (3, 4)
+    await bus.append([Record("one", b"key%d" % n, b"%d" % n) for n in range(30)])
+    found = await read_all(bus, "one")
+    assert found[0][0] == b"before"
+    assert all(found.values())
+    assert sum(map(len, found.values())) == 31
+
+
+async def test_a_topic_made_by_another_process_is_found(bus, open_bus):
+    other = await open_bus()
     await other.ensure_topics({"later": 2})
     await bus.append(records("later", b"x"))
     assert sum(len(rows) for rows in (await read_all(bus, "later")).values()) == 1
@@ -108,18 +159,15 @@ async def test_one_call_may_fill_many_partitions_and_topics(bus):
         assert rows == wanted
 
 
-async def test_a_key_always_lands_in_the_same_partition(bus, db):
-    other = PostgresBus(db)
-    await other.start()
+async def test_a_key_always_lands_in_the_same_partition(bus, open_bus):
+    other = await open_bus()
     for n in range(10):
         await (bus if n % 2 else other).append(records("four", b"%d" % n, key=b"525512345678"))
     assert sorted(len(rows) for rows in (await read_all(bus, "four")).values()) == [0, 0, 0, 10]
 
 
-async def test_concurrent_appenders_leave_no_gap_and_keep_the_order_of_each_key(bus, database_url):
-    seconds = await Database.connect(database_url, max_size=4, name="second")
-    other = PostgresBus(seconds)
-    await other.start()
+async def test_concurrent_appenders_leave_no_gap_and_keep_the_order_of_each_key(bus, open_bus):
+    other = await open_bus()
     written = {}
 
     async def appender(number, through):
@@ -149,29 +197,26 @@ async def test_concurrent_appenders_leave_no_gap_and_keep_the_order_of_each_key(
             if last:
                 return
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(reader())
-            async with asyncio.TaskGroup() as appenders:
-                for number in range(4):
-                    appenders.create_task(appender(number, bus if number % 2 else other))
-            reading = False
-    finally:
-        await seconds.close()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(reader())
+        async with asyncio.TaskGroup() as appenders:
+            for number in range(4):
+                appenders.create_task(appender(number, bus if number % 2 else other))
+        reading = False
     for number, keys in written.items():
         for key, values in enumerate(keys):
             tag = b"%d:%d:" % (number, key)
             assert [r.value for rows in seen.values() for r in rows if r.value.startswith(tag)] == values
 
 
-async def test_what_is_not_committed_is_not_read_and_what_is_rolled_back_leaves_no_gap(bus, db):
+async def test_what_is_not_committed_is_not_read_and_what_is_rolled_back_leaves_no_gap(postgres_bus, db):
     with pytest.raises(RuntimeError, match="undo"):
         async with db.transaction() as tx:
-            await bus.append(records("one", b"lost"), tx=tx)
-            assert await bus.read("one", 0, offset=0, limit=10) == []
+            await postgres_bus.append(records("one", b"lost"), tx=tx)
+            assert await postgres_bus.read("one", 0, offset=0, limit=10) == []
             raise RuntimeError("undo")
-    await bus.append(records("one", b"kept"))
-    assert [tuple(row) for row in await bus.read("one", 0, offset=0, limit=10)] == [(0, b"kept")]
+    await postgres_bus.append(records("one", b"kept"))
+    assert [tuple(row) for row in await postgres_bus.read("one", 0, offset=0, limit=10)] == [(0, b"kept")]
 
 
 async def test_an_empty_append_does_nothing_and_its_commits_count(bus):
@@ -223,49 +268,49 @@ async def test_a_late_commit_of_a_former_owner_changes_nothing(bus):
     assert await bus.position("g", "one", 0) == Position(8, ((9, 10),))
 
 
-async def test_commits_of_an_append_take_effect_with_its_records_or_not_at_all(bus, db):
+async def test_commits_of_an_append_take_effect_with_its_records_or_not_at_all(postgres_bus, db):
     with pytest.raises(RuntimeError, match="undo"):
         async with db.transaction() as tx:
-            await bus.append(records("four", b"x"), commits=[commit(4)], tx=tx)
+            await postgres_bus.append(records("four", b"x"), commits=[commit(4)], tx=tx)
             raise RuntimeError("undo")
-    assert await bus.position("g", "one", 0) == Position(0)
-    await bus.append(records("four", b"x"), commits=[commit(4, claimed=((5, 6),)), commit(7, topic="four")])
-    assert await bus.position("g", "one", 0) == Position(4, (), ((5, 6),))
-    assert await bus.position("g", "four", 0) == Position(7)
-    assert sum(len(rows) for rows in (await read_all(bus, "four")).values()) == 1
+    assert await postgres_bus.position("g", "one", 0) == Position(0)
+    await postgres_bus.append(
+        records("four", b"x"), commits=[commit(4, claimed=((5, 6),)), commit(7, topic="four")]
+    )
+    assert await postgres_bus.position("g", "one", 0) == Position(4, (), ((5, 6),))
+    assert await postgres_bus.position("g", "four", 0) == Position(7)
+    assert sum(len(rows) for rows in (await read_all(postgres_bus, "four")).values()) == 1
 
 
-async def test_a_commit_joins_the_callers_transaction(bus, db):
+async def test_a_commit_joins_the_callers_transaction(postgres_bus, db):
     async with db.transaction() as tx:
-        await bus.commit([commit(5)], tx=tx)
-        assert await bus.position("g", "one", 0) == Position(0)
-    assert await bus.position("g", "one", 0) == Position(5)
+        await postgres_bus.commit([commit(5)], tx=tx)
+        assert await postgres_bus.position("g", "one", 0) == Position(0)
+    assert await postgres_bus.position("g", "one", 0) == Position(5)
 
 
 # -- rule 7: wait ----------------------------------------------------------------------------------------------------
 
 
-async def test_wait_returns_on_news_long_before_its_timeout(bus, db):
-    await until_listening(db)
+async def test_wait_returns_on_news_long_before_its_timeout(bus):
     await bus.wait(["one"], timeout_s=0)
     async with asyncio.timeout(LONG_S / 2), asyncio.TaskGroup() as group:
         group.create_task(bus.wait(["one"], timeout_s=LONG_S))
         group.create_task(bus.append(records("one", b"x")))
 
 
-async def test_news_between_a_read_and_the_wait_is_not_missed(bus, db):
+async def test_news_between_a_read_and_the_wait_is_not_missed(postgres_bus, db):
     await until_listening(db)
-    await bus.wait(["one"], timeout_s=0)
+    await postgres_bus.wait(["one"], timeout_s=0)
     heard = asyncio.Event()
     await db.listen(CHANNEL, lambda payload: heard.set() if payload else None)
-    await bus.append(records("one", b"x"))
+    await postgres_bus.append(records("one", b"x"))
     async with asyncio.timeout(LONG_S / 2):
         await heard.wait()
-        await bus.wait(["one"], timeout_s=LONG_S)
+        await postgres_bus.wait(["one"], timeout_s=LONG_S)
 
 
-async def test_two_waiters_for_one_topic_both_hear_the_news(bus, db):
-    await until_listening(db)
+async def test_two_waiters_for_one_topic_both_hear_the_news(bus):
 
     async def consumer(ready, go):
         await bus.wait(["one"], timeout_s=0)
@@ -284,8 +329,7 @@ async def test_two_waiters_for_one_topic_both_hear_the_news(bus, db):
         go.set()
 
 
-async def test_wait_ends_at_its_timeout_without_news_of_its_topics(bus, db):
-    await until_listening(db)
+async def test_wait_ends_at_its_timeout_without_news_of_its_topics(bus):
     await bus.wait(["one"], timeout_s=0)
     loop = asyncio.get_running_loop()
     started = loop.time()
@@ -295,8 +339,7 @@ async def test_wait_ends_at_its_timeout_without_news_of_its_topics(bus, db):
     assert 0.15 < loop.time() - started < LONG_S / 2
 
 
-async def test_a_waiter_whose_every_call_is_a_new_task_does_not_spin(bus, db):
-    await until_listening(db)
+async def test_a_waiter_whose_every_call_is_a_new_task_does_not_spin(bus):
     await asyncio.create_task(bus.wait(["one"], timeout_s=0))
     loop = asyncio.get_running_loop()
     started = loop.time()
@@ -319,6 +362,33 @@ async def test_without_notifications_a_waiter_looks_ten_times_a_second(db):
     await bus.wait(["one"], timeout_s=LONG_S)
     async with asyncio.timeout(LONG_S / 2):
         await bus.wait(["one"], timeout_s=LONG_S)
+
+
+async def test_what_another_process_appends_ends_a_wait(bus, open_bus):
+    other = await open_bus()
+    await bus.wait(["four"], timeout_s=0)
+    async with asyncio.timeout(LONG_S / 2), asyncio.TaskGroup() as group:
+        group.create_task(bus.wait(["four"], timeout_s=LONG_S))
+        group.create_task(other.append(records("four", b"x")))
+
+
+async def test_a_short_answer_means_the_end_however_large_the_records(bus):
+    values = [os.urandom(40_000) for _ in range(100)]
+    for start in range(0, 100, 10):
+        await bus.append(records("one", *values[start : start + 10]))
+    assert [row.value for row in await bus.read("one", 0, offset=0, limit=90)] == values[:90]
+    assert [row.value for row in await bus.read("one", 0, offset=90, limit=90)] == values[90:]
+
+
+async def test_two_readers_of_one_partition_do_not_disturb_each_other(bus):
+    await bus.append(records("one", *(b"%d" % n for n in range(1_000))))
+    near, far = 0, 500
+    for _ in range(50):
+        near_rows = await bus.read("one", 0, offset=near, limit=7)
+        far_rows = await bus.read("one", 0, offset=far, limit=9)
+        assert [row.offset for row in near_rows] == list(range(near, near + 7))
+        assert [row.offset for row in far_rows] == list(range(far, far + 9))
+        near, far = near + 7, far + 9
 
 
 # -- rule 8: lag and retention ---------------------------------------------------------------------------------------
@@ -356,14 +426,14 @@ async def test_retention_works_in_chunks(bus):
     assert await bus.trim() == count
 
 
-async def test_one_trims_and_the_others_have_nothing_to_do(bus, db):
-    await bus.register_group("g", ["one"])
-    await bus.append(records("one", b"x"))
-    await bus.commit([commit(1)])
+async def test_one_trims_and_the_others_have_nothing_to_do(postgres_bus, db):
+    await postgres_bus.register_group("g", ["one"])
+    await postgres_bus.append(records("one", b"x"))
+    await postgres_bus.commit([commit(1)])
     async with db.transaction() as tx:
         await tx.execute("SELECT pg_advisory_xact_lock($1)", postgres_sql.RETENTION_LOCK)
-        assert await bus.trim() == 0
-    assert await bus.trim() == 1
+        assert await postgres_bus.trim() == 0
+    assert await postgres_bus.trim() == 1
 
 
 # -- the planner -----------------------------------------------------------------------------------------------------
@@ -380,7 +450,7 @@ async def test_one_trims_and_the_others_have_nothing_to_do(bus, db):
     ],
     ids=["read", "trim", "lag", "append", "commit"],
 )
-async def test_no_statement_scans_a_table_even_without_statistics(bus, db, statement, arguments):
+async def test_no_statement_scans_a_table_even_without_statistics(postgres_bus, db, statement, arguments):
     async with db.acquire() as connection:
         plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {statement}", *arguments))
     assert "Seq Scan" not in plan

@@ -10,7 +10,6 @@ from gateway.bus import topics
 from gateway.bus.codec import decode, encode
 from gateway.bus.postgres import PostgresBus
 from gateway.dispatch.deferrer import Deferrer
-from gateway.dispatch.lane import DEAD_LANE_TOPIC
 from gateway.dispatch.metrics import DispatchMetrics
 from gateway.dispatch.plan import CarrierPlan, DispatchSettings
 from gateway.dispatch.supervisor import DispatchSupervisor
@@ -42,7 +41,7 @@ class World:
     async def open(self) -> "World":
         await self.bus.start()
         await self.bus.ensure_topics({topics.EVENTS: 1, topics.RECEIPTS: 1, topics.MO: 1})
-        await self.bus.ensure_topics(dict.fromkeys((*topics.lanes(CARRIER), DEAD_LANE_TOPIC), 1))
+        await self.bus.ensure_topics(dict.fromkeys(topics.lanes(CARRIER), 1))
         return self
 
     def _link(self, shard: int, shards: int) -> FakeLink:

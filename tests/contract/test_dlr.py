@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from dlr.parking import PARKED_MS
+from dlr.parking import PARKED_MS, replay_orphans
+from dlr.silence import RECEIPT_WAIT_MS
 from gateway.bus.codec import encode
 from gateway.bus.topics import DLR_GROUP, EVENTS, RECEIPTS, RECORDER_GROUP
 from gateway.domain.events import Accepted
 from gateway.domain.lifecycle import State
 from gateway.domain.message import Message
 from gateway.domain.receipts import MessageState
-from gateway.ports.bus import Record
+from gateway.ports.bus import Lag, Record
 from gateway.ports.record_store import CarrierKey, MessagePatch, ReceiptRaceError, ReceiptUpdate
 from gateway.store.pool import Database
 from tests.support.records import DAY, NOON, BackHalf, a_message, attempted, receipt
@@ -89,16 +90,112 @@ async def test_f15_submission_committed_between_look_up_and_parking_is_seen_by_t
     assert await back.state(message) == ("delivered", False)
 
 
-async def test_parked_receipts_are_given_up_after_a_day_and_bounded_in_number(back: BackHalf) -> None:
+async def test_parked_receipts_become_orphans_after_a_day_and_are_bounded_in_number(back: BackHalf) -> None:
     await back.put_receipts(*(receipt(f"foreign{n}") for n in range(8)))
     await back.turn()
     assert await back.parking.expire(limit=100, max_rows=5) == 3
     assert await back.sweeper.sweep() == 0
-    assert await back.count("parked_receipts") == 5
+    assert (await back.count("parked_receipts"), await back.count("orphan_receipts")) == (5, 3)
+    assert (back.metric("dlr_parked_receipts"), back.metric("dlr_orphan_receipts")) == (5, 3)
     back.clock.ms += PARKED_MS
     await back.sweeper.sweep()
-    assert await back.count("parked_receipts") == 0
+    assert (await back.count("parked_receipts"), await back.count("orphan_receipts")) == (0, 8)
     assert back.metric("messages_dead_lettered_total", reason="receipt_without_submission") == 5
+    found = await back.orphans.list_orphans(carrier=None, since=None, limit=10, before=None)
+    assert [(one.carrier_message_id, one.reason) for one in found] == [
+        *((f"foreign{n}", "expired") for n in (7, 6, 5, 4, 3)),
+        *((f"foreign{n}", "crowded_out") for n in (2, 1, 0)),
+    ]
+
+
+async def test_an_orphan_is_listed_and_finds_its_message_when_it_is_played_again(back: BackHalf) -> None:
+    """As when the id format of a carrier was configured wrongly, and then mended."""
+    message = await back.accepted()
+    await back.put_receipts(receipt("early"), receipt("foreign", carrier="telco_b"), receipt("foreign"))
+    await back.turn()
+    back.clock.ms += PARKED_MS
+    await back.sweeper.sweep()
+    await back.put(attempted(message, "early"))
+    await back.turn()
+    assert await back.state(message) == ("submitted", False)
+    assert await replay_orphans(back.bus, db=back.db, orphans=back.orphans, carrier="telco_a", limit=1) == 1
+    assert await replay_orphans(back.bus, db=back.db, orphans=back.orphans, carrier="telco_a") == 1
+    await back.turn()
+    assert await back.state(message) == ("delivered", False)
+    assert await effects(back, message) == ["delivered"]
+    # The foreign one of this carrier waits for another day; that of the other was left where it was.
+    assert (await back.count("parked_receipts"), await back.count("orphan_receipts")) == (1, 1)
+
+
+async def test_a_replay_that_is_cut_off_loses_and_doubles_nothing(
+    back: BackHalf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await back.put_receipts(*(receipt(f"foreign{n}") for n in range(5)))
+    await back.turn()
+    await back.parking.expire(limit=100, max_rows=0)
+    append = back.bus.append
+
+    async def die(*arguments: Any, **named: Any) -> None:
+        await append(*arguments, **named)
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(back.bus, "append", die)
+        with pytest.raises(RuntimeError):
+            await replay_orphans(back.bus, db=back.db, orphans=back.orphans)
+    assert await back.count("orphan_receipts") == 5
+    assert await replay_orphans(back.bus, db=back.db, orphans=back.orphans) == 5
+    await back.turn()
+    assert (await back.count("parked_receipts"), await back.count("orphan_receipts")) == (5, 0)
+
+
+async def test_orphans_are_bounded_too_and_what_is_dropped_is_counted(back: BackHalf) -> None:
+    await back.put_receipts(*(receipt(f"foreign{n}") for n in range(8)))
+    await back.turn()
+    await back.parking.expire(limit=100, max_rows=0)
+    assert await back.parking.drop_orphans(limit=100, max_rows=10) == 0
+    assert await back.parking.drop_orphans(limit=2, max_rows=5) == 2
+    assert await back.parking.drop_orphans(limit=2, max_rows=5) == 1
+    assert await back.count("orphan_receipts") == 5
+
+
+async def test_the_list_of_orphans_holds_those_that_still_wait_and_goes_by_pages(back: BackHalf) -> None:
+    await back.put_receipts(*(receipt(f"f{n}", carrier=f"telco_{'ab'[n % 2]}") for n in range(8)))
+    await back.turn()
+    await back.parking.expire(limit=100, max_rows=5)
+    seen, before = [], None
+    while page := await back.orphans.list_orphans(carrier=None, since=None, limit=3, before=before):
+        seen += page
+        before = page[-1].id
+    assert sorted(one.reason for one in seen) == ["crowded_out"] * 3 + ["waiting"] * 5
+    assert [one.id for one in seen] == sorted((one.id for one in seen), reverse=True)
+    ours = await back.orphans.list_orphans(carrier="telco_a", since=None, limit=100, before=None)
+    assert {one.carrier for one in ours} == {"telco_a"}
+    assert len(ours) == 4
+    later = back.clock.ms + 1
+    assert await back.orphans.list_orphans(carrier=None, since=later, limit=100, before=None) == []
+
+
+async def test_the_timeline_tells_that_a_receipt_was_parked_and_when_it_was_paired(back: BackHalf) -> None:
+    message = await back.accepted()
+    await back.put_receipts(receipt("early", MessageState.ENROUTE), receipt("early"))
+    await back.turn()
+    parked_at = back.clock.ms
+    back.clock.ms += 7_000
+    await back.put(attempted(message, "early"))
+    await back.turn()
+    lines = await back.views.list_events("acme", message.id, limit=100, after=None)
+    assert lines is not None
+    details = [line.detail for line in lines if line.type == "dlr"]
+    assert [one["parked_at"] for one in details] == [parked_at, parked_at]
+    assert [one.get("paired_at") for one in details if one["state"] == "delivered"] == [parked_at + 7_000]
+
+    direct = await back.submitted("direct")
+    await back.put_receipts(receipt("direct"))
+    await back.turn()
+    lines = await back.views.list_events("acme", direct.id, limit=100, after=None)
+    assert lines is not None
+    assert "parked_at" not in lines[-1].detail
 
 
 async def test_f16_a_receipt_three_times_counts_once(back: BackHalf) -> None:
@@ -127,6 +224,51 @@ async def test_f16_an_intermediate_after_the_final_is_late(back: BackHalf) -> No
     assert await back.state(message) == ("delivered", False)
     assert await effects(back, message) == ["delivered", "applied", "duplicate", "late"]
     assert back.metric("dlr_out_of_order_total", carrier="telco_a") == 1
+
+
+async def test_intermediate_states_only_go_forward(back: BackHalf) -> None:
+    message = await back.submitted("a")
+    await back.put_receipts(
+        receipt("a", MessageState.SCHEDULED),
+        receipt("a", MessageState.ACCEPTED),
+        receipt("a", MessageState.ENROUTE),
+        receipt("a", MessageState.UNKNOWN),
+        receipt("a"),
+    )
+    await back.turn()
+    assert await effects(back, message) == ["delivered", "applied", "applied", "late", "applied"]
+    assert back.metric("dlr_out_of_order_total", carrier="telco_a") == 1
+    assert await back.state(message) == ("delivered", False)
+
+
+async def test_f14_unknown_is_closed_by_the_deadline_and_a_final_before_it_still_counts(
+    back: BackHalf,
+) -> None:
+    closed, mended = await back.submitted("closed"), await back.submitted("mended")
+    await back.put_receipts(receipt("closed", MessageState.UNKNOWN), receipt("mended", MessageState.UNKNOWN))
+    await back.turn()
+    assert {await back.state(one) for one in (closed, mended)} == {("submitted", False)}
+    back.clock.ms = closed.valid_until + RECEIPT_WAIT_MS - 1
+    await back.put_receipts(receipt("mended", received_at=back.clock.ms))
+    await back.turn()
+    assert await back.silence.sweep() == 0
+    back.clock.ms += 1
+    assert await back.silence.sweep() == 1
+    await back.turn()
+    assert await back.state(closed) == ("unknown", False)
+    assert await back.state(mended) == ("delivered", False)
+    await back.put_receipts(receipt("closed", received_at=back.clock.ms + 1))
+    await back.turn()
+    assert await back.state(closed) == (
+        "unknown",
+        False,
+    )  # the first final stays, the receipt is in the timeline
+    lines = await back.views.list_events("acme", closed.id, limit=100, after=None)
+    assert lines is not None
+    assert [(line.type, line.detail["state"]) for line in lines[-2:]] == [
+        ("receipt_deadline", "unknown"),
+        ("dlr", "delivered"),
+    ]
 
 
 async def test_of_two_contradicting_finals_the_first_wins(back: BackHalf) -> None:
@@ -159,6 +301,20 @@ async def test_the_same_id_at_another_carrier_is_another_message(back: BackHalf)
     await back.turn()
     assert await back.state(ours) == ("submitted", False)
     assert await back.state(theirs) == ("rejected", False)
+
+
+async def test_f15_receipts_find_their_message_on_any_bind_and_after_a_restart(back: BackHalf) -> None:
+    message = await back.submitted("a", "b", "c")
+    await back.put_receipts(receipt("a", bind="tx1"))
+    await back.turn()
+    await back.put_receipts(receipt("b", bind="rx7"), receipt("c", bind="trx2"))
+    restarted = back.new_dlr()
+    assert await restarted.reader.drain() == 2
+    await back.new_recorder().reader.drain()
+    assert await back.state(message) == ("delivered", False)
+    lines = await back.views.list_events("acme", message.id, limit=100, after=None)
+    assert lines is not None
+    assert {line.detail["bind"] for line in lines if line.type == "dlr"} == {"tx1", "rx7", "trx2"}
 
 
 async def test_a_reused_id_belongs_to_the_newest_submission(back: BackHalf) -> None:
@@ -197,10 +353,12 @@ async def test_f20_a_submission_without_carrier_id_matches_nothing(back: BackHal
 
 
 async def test_a_receipt_finds_a_message_of_days_ago(back: BackHalf) -> None:
-    old = await back.submitted("old", accepted_at=NOON - 4 * DAY)
-    await back.put_receipts(receipt("old"))
-    await back.turn()
-    assert await back.state(old) == ("delivered", False)
+    """The oldest: 14 days until send_at, three of validity, three more for the receipt."""
+    for days in (4, 20):
+        old = await back.submitted(f"old{days}", accepted_at=NOON - days * DAY)
+        await back.put_receipts(receipt(f"old{days}"))
+        await back.turn()
+        assert await back.state(old) == ("delivered", False)
 
 
 async def test_f17_the_worst_final_wins_with_partial(back: BackHalf) -> None:
@@ -343,6 +501,36 @@ async def test_a_young_receipt_waits_for_the_recorder_and_an_old_one_does_not(
         await back.put_receipts(receipt("x", received_at=back.clock.ms - age_ms))
         await consumer.reader.drain()
     assert [one for one in pauses if one > 0] == [0.2, 0.05, 0.2]
+
+
+async def test_in_a_storm_of_receipts_the_recorder_is_let_follow_but_not_waited_for_for_ever(
+    back: BackHalf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumer = back.new_dlr(batch_limit=8)  # four of each of the two partitions
+    pauses: list[float] = []
+    behind = [5_000, 3_000, 2_000]
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async def lag(group: str) -> list[Lag]:
+        assert group == RECORDER_GROUP
+        return [Lag(EVENTS, 0, behind.pop(0) if len(behind) > 1 else behind[0], None)]
+
+    monkeypatch.setattr(consumer.reader, "pause", pause)
+    monkeypatch.setattr(back.bus, "lag", lag)
+    await back.put_receipts(receipt("x"))
+    await consumer.reader.drain()
+    assert behind == [5_000, 3_000, 2_000]  # a batch that is not full asks nobody
+    await back.put_receipts(*(receipt("x") for _ in range(4)))
+    await consumer.reader.drain()
+    assert [one for one in pauses if one > 0] == [0.1, 0.1]
+    behind = [9_000]
+    pauses.clear()
+    await back.put_receipts(*(receipt("x") for _ in range(4)))
+    await consumer.reader.drain()
+    assert len([one for one in pauses if one > 0]) == 20
+    assert await back.count("parked_receipts") == 9
 
 
 class Plans:

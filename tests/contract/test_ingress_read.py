@@ -234,6 +234,7 @@ async def test_published_document_has_every_operation_with_an_example_and_our_pr
         ("/v1/messages:validate", "post"),
         ("/v1/messages/{message_id}", "get"),
         ("/v1/messages/{message_id}/events", "get"),
+        ("/v1/routes:explain", "post"),
         ("/healthz", "get"),
         ("/readyz", "get"),
     }

@@ -571,7 +571,7 @@ async def test_7_each_way_not_to_connect_has_its_reason(monkeypatch, error, reas
     async def failing(*arguments, **options):
         raise error
 
-    monkeypatch.setattr("adapters.smpp.bind.connect", failing)
+    monkeypatch.setattr("adapters.smpp.dial.connect", failing)
     async with a_link(mc_at(1), is_bound=False) as harness:
         await harness.mc.until(lambda: BindState.DOWN in harness.sink.states())
         assert harness.sink.changes[1].reason == reason

@@ -232,6 +232,20 @@ async def test_faults_change_live_and_bad_ones_change_nothing():
         assert standing["refuse_binds"] == "ESME_RALYBND"
 
 
+async def test_receipts_that_are_held_back_come_all_at_once():
+    async with simulator() as smsc, esme(smsc) as peer:
+        assert (await call(smsc, "POST", "/faults", json={"hold_receipts": "yes"}))[0] == 400
+        _, standing = await call(smsc, "POST", "/faults", json={"hold_receipts": True})
+        assert standing["hold_receipts"] is True
+        for _ in range(3):
+            await asyncio.to_thread(peer.submit, NUMBER + "78")
+        await eventually(lambda: smsc.centre.stats()["waiting"]["receipts_held"] == 3)
+        assert smsc.centre.tally.receipts_sent == 0
+        await call(smsc, "POST", "/faults", json={"hold_receipts": False})
+        await asyncio.to_thread(peer.read_until, lambda p: len(p.receipts) == 3)
+        await eventually(lambda: smsc.centre.tally.receipts_acknowledged == 3)
+
+
 @pytest.mark.parametrize("silence", ["submits", "all"])
 async def test_silence_holds_answers_back(silence):
     async with simulator() as smsc, esme(smsc) as peer:

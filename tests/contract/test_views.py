@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.domain.events import Accepted, Noted
+from gateway.domain.ids import new_uuid7
 from gateway.domain.lifecycle import State
 from gateway.domain.message import MessageClass
 from gateway.domain.receipts import MessageState
@@ -129,6 +130,48 @@ async def test_a_timeline_in_pages_is_the_timeline(back: BackHalf) -> None:
         after = EventPosition(page[-1].at, page[-1].seq)
     assert paged == whole
     assert all(line.seq < 1 << 53 for line in whole)  # survives a JSON reader with doubles
+
+
+async def test_attempts_to_tell_the_account_are_in_the_timeline(back: BackHalf) -> None:
+    message = await back.submitted("a")
+    await back.put_receipts(receipt("a"))
+    await back.turn()
+    rows = [
+        (new_uuid7(NOON + 5_000, 7), 1, "failed", 503, 34, "http_5xx 503"),
+        (new_uuid7(NOON + 10_000, 3), 2, "delivered", 200, 21, ""),
+        (new_uuid7(NOON + 10_000, 9), 1, "failed", None, 15_000, "timeout"),
+    ]
+    async with back.db.acquire() as connection:
+        for row_id, attempt, state, status, duration, error in rows:
+            await connection.execute(
+                "INSERT INTO webhook_deliveries VALUES "
+                "($1, $2, 'whk_1', 'acme', $3, 'message.delivered', $4, $5, $6, $7, $8, $9, NULL)",
+                row_id,
+                message.id,
+                new_uuid7(NOON, 1),
+                attempt,
+                state,
+                status,
+                duration,
+                error,
+                NOON + 4_000,
+            )
+    lines = await back.views.list_events("acme", message.id, limit=100, after=None)
+    assert lines is not None
+    assert [line.type for line in lines][-4:] == ["dlr", "webhook", "webhook", "webhook"]
+    assert len({(line.at, line.seq) for line in lines}) == len(lines)
+    assert (lines[-3].at, dict(lines[-3].detail)) == (
+        NOON + 5_000,
+        {
+            "endpoint": "whk_1",
+            "event": "message.delivered",
+            "attempt": 1,
+            "state": "failed",
+            "status_code": 503,
+            "dur_ms": 34,
+            "error": "http_5xx 503",
+        },
+    )
 
 
 async def test_the_raw_fields_of_every_receipt_are_kept_and_shown(back: BackHalf) -> None:

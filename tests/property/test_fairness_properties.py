@@ -1,13 +1,14 @@
 """Properties of the class pick, the account turns and the retry schedule."""
 
 from collections import defaultdict, deque
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.message import MessageClass
 from gateway.domain.outcomes import Refusal, Refused
-from gateway.policy.fairness import AccountRoundRobin, ClassPicker
+from gateway.policy.fairness import AccountRoundRobin, ClassPicker, LaneShares
 from gateway.policy.retry import DELAYS_MS, Action, next_step, retry_delay_ms
 
 QUANTUM = 10
@@ -17,7 +18,7 @@ pushes = st.lists(st.tuples(st.sampled_from("abcde"), st.integers(1, QUANTUM)), 
 
 @given(st.lists(works, max_size=300))
 def test_a_pick_has_work_and_marketing_keeps_its_floor(history):
-    picker = ClassPicker(otp_run=None)
+    picker = ClassPicker(LaneShares(otp_share=1.0))
     waited = 0
     for otp, transactional, collections, _ in history:
         work = (False, transactional, collections, True)
@@ -37,6 +38,37 @@ def test_otp_waits_for_one_turn_at_most_whatever_the_backlog(history):
         picked = picker.pick((True, *others))
         assert picked == 0 or not refused
         refused = picked != 0
+
+
+shares = st.builds(
+    LaneShares,
+    otp_share=st.floats(0.5, 1.0),
+    weights=st.tuples(st.integers(1, 20), st.integers(1, 20), st.integers(1, 20)),
+)
+
+
+@given(shares, st.lists(works, min_size=1, max_size=300))
+def test_p8_no_class_starves_whatever_the_shares_and_the_others_do(lane_shares, history):
+    """While a class waits, it gets its weight's part of the turns that otp leaves, to within one round."""
+    picker = ClassPicker(lane_shares)
+    total = sum(lane_shares.weights)
+    for waiting in (1, 2, 3):
+        turns = 0
+        for otp, *others in history:
+            others[waiting - 1] = True
+            picked = picker.pick((otp, *others))
+            turns = 0 if picked == waiting else turns + (picked != 0)
+            # One more turn of each other class than its share: strides are kept to within one.
+            assert turns <= -(-total // lane_shares.weights[waiting - 1]) + 2
+
+
+@given(st.floats(0.5, 0.999), st.integers(2, 400))
+def test_p8_an_otp_flood_leaves_the_others_their_part_and_waits_for_one_turn_at_most(share, turns):
+    picker = ClassPicker(LaneShares(otp_share=share))
+    picks = [picker.pick((True, False, False, True)) for _ in range(turns)]
+    assert all(0 in pair for pair in pairwise(picks))
+    run = LaneShares(otp_share=share).otp_run
+    assert picks.count(3) == turns // (run + 1)
 
 
 @given(st.lists(st.one_of(st.tuples(st.sampled_from("abcde"), st.integers(1, 30)), st.none()), max_size=200))

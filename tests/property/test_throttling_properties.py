@@ -103,3 +103,36 @@ def test_a_governor_never_exceeds_any_of_its_limits(carrier_rate, bind_rate, ste
         now += permit.wait_ns
     for limit in (carrier, bind):
         assert is_bounded(times, limit.gap_ns, limit.burst)
+
+
+def sent_by_binds(governors: list[Governor], *, seconds: int, lateness: list[int]) -> list[int]:
+    """Let one loop with work for ever use several binds in turn, every wake-up late; return when what was sent."""
+    now, end, turn, times = SECOND_NS, (1 + seconds) * SECOND_NS, 0, []
+    count = len(governors)
+    while now < end:
+        waits = []
+        for step in range(count):
+            governor = governors[(turn + step) % count]
+            while not (permit := governor.offer(now)).wait_ns:
+                times.append(now)
+            waits.append(permit.wait_ns)
+        turn += 1
+        now += min(waits) + lateness[turn % len(lateness)]
+    return times
+
+
+@given(
+    st.floats(0, 3.7).map(lambda power: round(10**power)),
+    st.integers(1, 4),
+    st.lists(st.integers(0, 20_000_000), min_size=1, max_size=50),
+)
+@settings(max_examples=20, deadline=None)
+def test_p3_late_wake_ups_and_several_binds_cost_no_rate_and_exceed_none(per_s, binds, lateness):
+    carrier = Gcra(Rate.of(per_s))
+    governors = [Governor.of(carrier=carrier, bind=Gcra(Rate.of(per_s))) for _ in range(binds)]
+    times = sent_by_binds(governors, seconds=12, lateness=lateness)
+    for start in range(3):  # any ten seconds: 99 % of the rate at least
+        first, last = (1 + start) * SECOND_NS, (11 + start) * SECOND_NS
+        assert bisect_left(times, last) - bisect_left(times, first) >= 0.99 * 10 * per_s - 1
+    for at in times:  # any one second: the rate and its burst at most
+        assert bisect_left(times, at + SECOND_NS) - bisect_left(times, at) <= per_s + carrier.burst

@@ -20,6 +20,7 @@ from gateway.ports.links import (
     BindState,
     Inbound,
     LinkSink,
+    LinkWish,
     Permit,
 )
 
@@ -54,6 +55,9 @@ class FakeLink:
         self.is_drained = False
         self.is_aborted = False
         self.keep_written = True
+        self.wish = LinkWish()
+        self.wishes: list[LinkWish] = []
+        self.reconnected: list[str] = []
         self._numbers = count(1)
         self._open: dict[int, OutboundSegment] = {}
         self._answers: deque[tuple[int, SubmitOutcome]] = deque()
@@ -94,7 +98,9 @@ class FakeLink:
         self._granted = False
         if self.is_drained or not self.is_up:
             return Permit(WAIT_FOR_EVENT, "no_bind")
-        if len(self._open) >= self.window:
+        if self._is_stopped:
+            return Permit(WAIT_FOR_EVENT, "drained" if self.wish.is_drained else "paused")
+        if len(self._open) >= (self.wish.window_slots or self.window):
             return Permit(WAIT_FOR_EVENT, "window_full")
         self._granted = True
         return GO
@@ -150,7 +156,28 @@ class FakeLink:
 
     def figures(self) -> tuple[BindFigures, ...]:
         state = BindState.BOUND if self.is_up else BindState.DOWN
+        if self.is_up and self._is_stopped:
+            state = BindState.DOWN if self.wish.is_drained else BindState.PAUSED
         return (BindFigures("trx-1", state, len(self._open), self.window, 0, 0, 0, 0, 0, None, ""),)
+
+    def control(self, wish: LinkWish) -> None:
+        """Rule 11, every call kept in `wishes`; a paused or drained link is not ready."""
+        self.wishes.append(wish)
+        was_stopped = self._is_stopped
+        self.wish = wish
+        if wish.is_drained and self.is_up:
+            self._tell(BindState.DOWN)
+        elif self._is_stopped and self.is_up:
+            self._tell(BindState.PAUSED)
+        elif was_stopped and self.is_up:
+            self._tell(BindState.BOUND)
+
+    def reconnect(self, bind: str = "") -> None:
+        self.reconnected.append(bind)
+
+    @property
+    def _is_stopped(self) -> bool:
+        return self.wish.is_paused or self.wish.is_drained or "trx-1" in self.wish.paused_binds
 
     async def drain(self, *, deadline_s: float) -> int:
         self.is_drained = True

@@ -34,6 +34,7 @@ from gateway.ports.intake_store import (
     KeyRejection,
     Principal,
     StoreUnavailableError,
+    WebhookNames,
 )
 
 NOW_MS = 1_795_316_400_000
@@ -271,6 +272,7 @@ class Bench:
         max_body_octets: int = 10 * 1024 * 1024,
         test_carrier: str | None = None,
         seed: int = 1,
+        webhooks: WebhookNames | None = None,
     ) -> None:
         self.clock = SetClock()
         self.registry = CollectorRegistry()
@@ -309,6 +311,7 @@ class Bench:
             clock=self.clock,
             metrics=self.metrics,
             new_id=new_id,
+            webhooks=webhooks,
             max_batch_messages=max_batch_messages,
         )
         self.missing: dict[str, str] = {}
@@ -323,6 +326,7 @@ class Bench:
                 cursor_secret=b"secret",
                 not_ready=lambda: self.missing,
                 max_body_octets=max_body_octets,
+                routes=lambda: self.preparer.routes,
             )
         )
 

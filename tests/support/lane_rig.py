@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry
 
 from gateway.bus import topics
 from gateway.bus.codec import decode, encode
-from gateway.dispatch.lane import DEAD_LANE_TOPIC, LaneWorker
+from gateway.dispatch.board import CarrierBoard
+from gateway.dispatch.lane import LaneWorker
 from gateway.dispatch.metrics import DispatchMetrics
 from gateway.dispatch.plan import CarrierPlan, DispatchSettings
 from gateway.dispatch.references import References
@@ -94,10 +95,11 @@ class LaneRig:
         self.link = FakeLink(window=window)
         self.registry = CollectorRegistry()
         self.metrics = DispatchMetrics(self.registry)
+        self.board: CarrierBoard | None = None
         self.worker: LaneWorker
         self._running: asyncio.Task[None] | None = None
         lanes = [topic for carrier in (CARRIER, OTHER) for topic in topics.lanes(carrier)]
-        all_topics = [*lanes, topics.EVENTS, topics.RECEIPTS, topics.MO, DEAD_LANE_TOPIC]
+        all_topics = [*lanes, topics.EVENTS, topics.RECEIPTS, topics.MO]
         self.bus.logs = {topic: [[]] for topic in all_topics}
 
     async def __aenter__(self) -> Self:
@@ -121,6 +123,7 @@ class LaneRig:
             metrics=self.metrics.carrier(CARRIER),
             random=Random(7),
             settings=self.settings,
+            board=self.board,
         )
         await self.worker.start()
         self._running = asyncio.create_task(self.worker.run(), name="worker")

@@ -12,6 +12,7 @@ from zlib import crc32
 from gateway.bus.codec import decode
 from gateway.ports.bus import Commit, Lag, Position, Record, Stored, Transaction
 from gateway.ports.dispatch_store import DeferredRow, Lease
+from gateway.ports.record_store import DeadRow
 
 
 class _MemoryTransaction:
@@ -64,6 +65,11 @@ class MemoryBus:
     async def ensure_topics(self, topics: dict[str, int]) -> None:
         for topic, count in topics.items():
             self.logs.setdefault(topic, [[] for _ in range(count)])
+
+    async def widen_topics(self, topics: dict[str, int]) -> None:
+        for topic, count in topics.items():
+            log = self.logs.setdefault(topic, [])
+            log += [[] for _ in range(count - len(log))]
 
     async def register_group(self, group: str, topics: Sequence[str]) -> None:
         for topic in topics:
@@ -149,15 +155,26 @@ class MemoryDeferred:
     def __init__(self, db: MemoryDatabase) -> None:
         self.db = db
         self.rows: list[DeferredRow] = []
+        self.dead: list[DeadRow] = []
 
     async def add(self, tx: Transaction, rows: Sequence[DeferredRow]) -> None:
         rows = list(rows)
         tx.effects.append(lambda: self.rows.extend(rows))
 
+    async def bury(self, tx: Transaction, rows: Sequence[DeadRow]) -> None:
+        rows = list(rows)
+        tx.effects.append(lambda: self.dead.extend(rows))
+
     async def claim_due(self, tx: Transaction, *, now_ms: int, limit: int) -> list[DeferredRow]:
         due = sorted((row for row in self.rows if row.due_at <= now_ms), key=lambda row: row.due_at)[:limit]
         tx.effects.append(lambda: [self.rows.remove(row) for row in due])
         return due
+
+    async def make_due(self, *, from_ms: int, keep: Sequence[int], now_ms: int, limit: int) -> int:
+        chosen = [row for row in self.rows if row.due_at >= from_ms and row.due_at not in keep][:limit]
+        for row in chosen:
+            self.rows[self.rows.index(row)] = row._replace(due_at=now_ms)
+        return len(chosen)
 
     async def next_due_ms(self) -> int | None:
         return min((row.due_at for row in self.rows), default=None)
@@ -193,6 +210,10 @@ class MemoryLeases:
         self._check()
         if self._is_held(lease):
             del self.held[lease.carrier, lease.shard]
+
+    async def in_force(self) -> list[Lease]:
+        self._check()
+        return [lease for lease, expires_ms in self.held.values() if expires_ms > self.now_ms]
 
     async def hold(self, tx: Transaction, lease: Lease) -> bool:
         return self._is_held(lease)

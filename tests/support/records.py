@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from dlr.aggregate import weigh
 from dlr.consumer import DlrConsumer, DlrMetrics
-from dlr.parking import Parking, ParkingSweeper
+from dlr.parking import Parking, ParkingMetrics, ParkingSweeper
 from dlr.silence import SilenceSweeper
 from gateway.bus.codec import encode
 from gateway.bus.postgres import PostgresBus
@@ -22,9 +22,10 @@ from gateway.domain.receipts import MessageState, Receipt
 from gateway.ports.bus import Record
 from gateway.recorder.consumer import Recorder, RecorderMetrics
 from gateway.store.messages import PostgresMessages, PostgresSilence
+from gateway.store.parked import PostgresOrphans, PostgresParked
 from gateway.store.partitions import Partitions
 from gateway.store.pool import Database
-from gateway.store.receipts import PostgresParked, PostgresSubmissions
+from gateway.store.receipts import PostgresSubmissions
 from gateway.store.views import PostgresViews
 
 NOON = 1_795_521_600_000 + 43_200_000
@@ -126,6 +127,7 @@ class BackHalf:
         self.messages = PostgresMessages()
         self.submissions = PostgresSubmissions()
         self.parked = PostgresParked(db)
+        self.orphans = PostgresOrphans(db)
         self.views = PostgresViews(db)
         self.partitions = Partitions(db)
         self.recorder_metrics = RecorderMetrics(self.registry, carriers=("telco_a",))
@@ -136,7 +138,8 @@ class BackHalf:
         self.parking = Parking(
             self.bus, db=db, submissions=self.submissions, parked=self.parked, clock=self.clock
         )
-        self.sweeper = ParkingSweeper(self.parking, parked=self.parked, reader_metrics=self.reader_metrics)
+        self.parking_metrics = ParkingMetrics(self.registry, reader_metrics=self.reader_metrics)
+        self.sweeper = ParkingSweeper(self.parking, parked=self.parked, metrics=self.parking_metrics)
         self.silence = SilenceSweeper(self.bus, store=PostgresSilence(db), clock=self.clock, page_rows=3)
 
     def new_recorder(self, **changes: Any) -> Recorder:

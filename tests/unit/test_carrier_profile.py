@@ -35,10 +35,14 @@ from gateway.ports.intake_store import Account
 from gateway.runtime.carriers import carrier_plan, carrier_profile, check_carriers, segmentation_options
 from gateway.settings import (
     CarrierSettings,
+    LaneSettings,
     ProfileSettings,
+    RetrySettings,
     Settings,
     SettingsError,
+    StatusScheduleSettings,
     TlsSettings,
+    WeightSettings,
     check_exposure,
     load_settings,
 )
@@ -489,7 +493,7 @@ def test_the_page_has_every_key_as_the_model_has_it() -> None:
     assert text == PAGE["make_page"](text), "run: .venv/bin/python deploy/docs/make_carriers.py"
     for model in (CarrierSettings, TlsSettings, ProfileSettings):
         for key in model.model_fields:
-            assert key in ("tls", "profile") or f"| `{key}` |" in text
+            assert key in ("tls", "profile", "retry", "breaker", "lanes") or f"| `{key}` |" in text
 
 
 def test_every_key_of_the_page_has_limits_a_meaning_and_an_example_that_loads() -> None:
@@ -497,6 +501,10 @@ def test_every_key_of_the_page_has_limits_a_meaning_and_an_example_that_loads() 
         CarrierSettings: "",
         TlsSettings: "[carriers.telco.tls]\n",
         ProfileSettings: "[carriers.telco.profile]\n",
+        RetrySettings: "[carriers.telco.retry]\n",
+        StatusScheduleSettings: "[carriers.telco.retry.status.ESME_RSYSERR]\n",
+        LaneSettings: "[carriers.telco.lanes]\n",
+        WeightSettings: "[carriers.telco.lanes.weights]\n",
     }
     for model, header in tables.items():
         for key, field in PAGE["keys_of"](model):

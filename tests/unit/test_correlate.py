@@ -100,3 +100,32 @@ def test_only_an_applied_receipt_changes_the_submission() -> None:
     assert (done.receipt_state, done.receipt_stat) == (State.DELIVERED, "DELIVERED")
     for effect in (Effect.DUPLICATE, Effect.LATE, Effect.CONFLICT):
         assert after(done, receipt(M.REJECTED), effect) == done
+
+
+@pytest.mark.parametrize(
+    ("known", "comes", "effect"),
+    [
+        (None, M.SCHEDULED, Effect.APPLIED),
+        (M.SCHEDULED, M.ENROUTE, Effect.APPLIED),
+        (M.ENROUTE, M.ACCEPTED, Effect.APPLIED),
+        (M.ACCEPTED, M.ENROUTE, Effect.LATE),
+        (M.ENROUTE, M.SCHEDULED, Effect.LATE),
+        (M.ACCEPTED, M.UNKNOWN, Effect.APPLIED),
+        (M.UNKNOWN, M.ENROUTE, Effect.APPLIED),
+        (M.UNKNOWN, M.UNKNOWN, Effect.DUPLICATE),
+        (M.ACCEPTED, M.DELIVERED, Effect.APPLIED),
+        (M.UNKNOWN, M.EXPIRED, Effect.APPLIED),
+    ],
+)
+def test_f14_news_on_the_way_to_the_final_state_only_goes_forward(
+    known: MessageState | None, comes: MessageState, effect: Effect
+) -> None:
+    state = None if known is None else State.SUBMITTED
+    before = submission(receipt_state=state, receipt_stat=None if known is None else known.value)
+    assert judge(before, receipt(comes)) is effect
+
+
+def test_f14_a_notification_of_a_final_state_does_not_bar_the_way() -> None:
+    before = submission(receipt_state=State.SUBMITTED, receipt_stat=M.DELIVERED.value)
+    assert judge(before, receipt(M.ENROUTE)) is Effect.APPLIED
+    assert judge(before, receipt(M.DELIVERED)) is Effect.APPLIED

@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from gateway.policy.fairness import AccountRoundRobin, ClassPicker
+from gateway.policy.fairness import AccountRoundRobin, ClassPicker, LaneShares
 
 ALL = (True, True, True, True)
 
@@ -17,10 +17,34 @@ def test_otp_goes_first_and_waits_for_one_turn_at_most():
 
 
 def test_strict_otp_never_gives_way():
-    picker = ClassPicker(otp_run=None)
+    picker = ClassPicker(LaneShares(otp_share=1.0))
     assert {picker.pick(ALL) for _ in range(1000)} == {0}
-    with pytest.raises(ValueError, match="otp_run 0"):
-        ClassPicker(otp_run=0)
+
+
+@pytest.mark.parametrize(("otp_share", "otp_turns"), [(0.98, 980), (0.9, 900), (0.75, 750), (0.5, 500)])
+def test_the_share_reserved_for_otp_is_kept_and_the_rest_goes_by_weight(otp_share, otp_turns):
+    picker = ClassPicker(LaneShares(otp_share=otp_share, weights=(1, 1, 2)))
+    picks = Counter(picker.pick(ALL) for _ in range(1000))
+    assert picks[0] == otp_turns
+    assert picks[3] == pytest.approx((1000 - otp_turns) / 2, abs=1)
+
+
+def test_the_default_shares_are_pinned():
+    assert (LaneShares().otp_run, LaneShares().strides) == (49, (0, 1, 2, 6))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"otp_share": 0.4}, "otp_share 0.4"),
+        ({"otp_share": 1.1}, "otp_share 1.1"),
+        ({"weights": (6, 0, 1)}, "weight 0"),
+        ({"weights": (6, 3, 1001)}, "weight 1001"),
+    ],
+)
+def test_shares_out_of_range_are_refused(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        LaneShares(**wrong)
 
 
 def test_the_other_classes_share_6_3_1():
@@ -55,6 +79,7 @@ def test_a_campaign_does_not_delay_another_accounts_messages():
     for n in range(100):
         lane.push("small", ("small", n))
     assert lane.account_count == 2
+    assert (lane.count_of("campaign"), lane.count_of("small"), lane.count_of("nobody")) == (5000, 100, 0)
     first = drain(lane)[:200]
     assert Counter(account for account, _ in first) == {"campaign": 100, "small": 100}
     assert [n for account, n in first if account == "small"] == list(range(100))

@@ -174,7 +174,12 @@ async def test_waiting_messages_of_a_dead_carrier_move_to_their_next_one():
         await rig.start()
         await until(lambda: rig.notes("moved"))
         (moved,) = rig.lane_messages(OTHER, MARKETING)
-        assert (moved.id, moved.carrier, moved.candidates, moved.attempt) == (movable.id, OTHER, (), 1)
+        assert (moved.id, moved.carrier, moved.candidates, moved.attempt) == (
+            movable.id,
+            OTHER,
+            (CARRIER,),
+            1,
+        )
         assert [note.message_id for note in rig.notes("expired")] == [expired.id]
         assert rig.position(MARKETING).offset == 1
         assert rig.written() == []

@@ -2,7 +2,16 @@ import pytest
 
 from gateway.domain.message import MessageClass
 from gateway.domain.outcomes import Ambiguous, Refusal, Refused, Submitted, Throttled, Unsent
-from gateway.policy.retry import DELAYS_MS, Action, next_step, retry_delay_ms
+from gateway.policy.retry import (
+    DEFAULT_RETRY,
+    DELAYS_MS,
+    Action,
+    RetryPolicy,
+    StatusRule,
+    Then,
+    next_step,
+    retry_delay_ms,
+)
 
 NOW = 1_700_000_000_000
 HOUR = 3_600_000
@@ -126,3 +135,67 @@ def test_h8_no_answer_is_sent_once_more_after_10_s(message_class):
 def test_h16_collections_and_marketing_in_doubt_only_wait_for_their_receipt(message_class):
     decision = step(Ambiguous("connection_lost", "tx1"), message_class=message_class, has_next_carrier=True)
     assert (decision.action, decision.in_doubt) == (Action.AWAIT_RECEIPT, True)
+
+
+QUICK = RetryPolicy(
+    delays_ms={TRANSACTIONAL: (100, 200), OTP: ()},
+    statuses={
+        "ESME_RMSGQFUL": StatusRule((60_000,), Then.FAIL),
+        "ESME_RSUBMITFAIL": StatusRule((500, 900)),
+        "ESME_RINVDSTADR": StatusRule((), Then.FAILOVER),
+        "ESME_RX_T_APPN": StatusRule(None, Then.FAIL),
+    },
+)
+
+
+def test_a_carriers_own_delays_replace_those_of_the_class_and_leave_the_others():
+    assert [retry_delay_ms(TRANSACTIONAL, attempt=n, jitter=0.0, policy=QUICK) for n in (1, 2, 3)] == [
+        51,
+        101,
+        None,
+    ]
+    assert retry_delay_ms(OTP, attempt=1, jitter=0.5, policy=QUICK) is None
+    for message_class in (COLLECTIONS, MARKETING):
+        assert QUICK.delays_of(message_class) == DELAYS_MS[message_class]
+    assert step(SYSERR, attempt=3, policy=QUICK).reason == "retries_used_up"
+    assert RetryPolicy() == DEFAULT_RETRY
+
+
+def test_a_rule_for_a_status_has_its_own_delays_and_says_what_follows():
+    full = Refused("ESME_RMSGQFUL", "tx1", Refusal.RETRY_LATER)
+    first = step(full, policy=QUICK, has_next_carrier=True)
+    assert (first.action, first.delay_ms) == (Action.RETRY_LATER, 45_001)
+    assert step(full, policy=QUICK, has_next_carrier=True, attempt=2).action is Action.FAIL
+    assert step(full, policy=QUICK, has_next_carrier=True, valid_until=NOW + 10_000).action is Action.FAIL
+    assert step(SYSERR, policy=QUICK).delay_ms < 200
+
+
+def test_a_rule_without_delays_takes_those_of_the_class():
+    refused = Refused("ESME_RX_T_APPN", "tx1", Refusal.RETRY_LATER)
+    assert step(refused, policy=QUICK, attempt=2).delay_ms == 151
+    assert step(refused, policy=QUICK, attempt=3, has_next_carrier=True).action is Action.FAIL
+    assert step(refused, policy=QUICK, attempt=3, message_class=OTP).action is Action.FAIL
+
+
+def test_a_rule_for_a_status_wins_over_its_class_of_refusal():
+    refused = Refused("ESME_RSUBMITFAIL", "tx1", Refusal.FAILOVER)
+    assert step(refused, policy=QUICK, has_next_carrier=True).action is Action.RETRY_LATER
+    assert step(refused, policy=QUICK, has_next_carrier=True, attempt=3).action is Action.NEXT_CARRIER
+    assert step(refused, policy=QUICK, attempt=3).action is Action.FAIL
+    permanent = Refused("ESME_RINVDSTADR", "tx1", Refusal.PERMANENT)
+    assert step(permanent, policy=QUICK, has_next_carrier=True).action is Action.NEXT_CARRIER
+    assert step(permanent, policy=QUICK).action is Action.FAIL
+
+
+def test_an_otp_follows_the_rule_of_its_status_and_not_the_usual_failover():
+    full = Refused("ESME_RMSGQFUL", "tx1", Refusal.RETRY_LATER)
+    decision = step(full, policy=QUICK, message_class=OTP, accepted_at=NOW - 9_000, has_next_carrier=True)
+    assert decision.action is Action.RETRY_LATER
+
+
+@pytest.mark.parametrize("delays", [(0,), (5, 5), (10, 5), tuple(range(1, 22))])
+def test_delays_that_do_not_ascend_or_are_too_many_are_refused(delays):
+    with pytest.raises(ValueError, match="retry delays"):
+        RetryPolicy(delays_ms={OTP: delays})
+    with pytest.raises(ValueError, match="retry delays"):
+        StatusRule(delays)

@@ -1,11 +1,21 @@
 """Routes: first fit, shares by weight, the client's wish, and why."""
 
 from collections import Counter
+from decimal import Decimal
 
 import pytest
 
 from gateway.domain.message import MessageClass
-from gateway.policy.routing import NoRoute, Plan, RouteQuery, RouteRule, RouteTable, UnknownCarrier
+from gateway.policy.routing import (
+    Candidate,
+    NoRoute,
+    Plan,
+    RouteQuery,
+    RouteRule,
+    RouteTable,
+    UnknownCarrier,
+    Verdict,
+)
 
 MX, CO = "525512345678", "573001112233"
 CARRIERS = ("a", "b", "c")
@@ -113,16 +123,90 @@ def test_a_carrier_reserved_for_another_account_cannot_be_preferred():
     assert order(routes.decide(query(account="vip", prefer=("a",)))) == ("a",)
 
 
+def test_the_cheaper_of_equal_rules_comes_first_and_the_dearer_ones_follow():
+    routes = table(
+        RouteRule(("c",)),
+        RouteRule(("a",), cost=Decimal("0.012"), weight=1000),
+        RouteRule(("b",), cost=Decimal("0.0119")),
+    )
+    assert routes.decide(query()) == Plan("b", ("a", "c"), "rule 3, prefix any")
+
+
+def test_equal_costs_share_by_weight_before_the_dearer_rule():
+    cheap = Decimal("0.01")
+    routes = table(
+        RouteRule(("c",), cost=Decimal("0.02")),
+        RouteRule(("a",), cost=cheap, weight=3),
+        RouteRule(("b",), cost=Decimal("0.010")),
+    )
+    plans = Counter(order(routes.decide(query(str(525510000000 + n)))) for n in range(2000))
+    assert set(plans) == {("a", "b", "c"), ("b", "a", "c")}
+    assert 1400 < plans["a", "b", "c"] < 1600
+
+
+def test_a_cheaper_rule_with_other_conditions_does_not_pass_an_earlier_one():
+    routes = table(RouteRule(("a",), prefix="52", cost=Decimal(9)), RouteRule(("b",), cost=Decimal(1)))
+    assert order(routes.decide(query())) == ("a",)
+
+
 def test_explain_says_of_every_rule_why():
-    routes = table(RouteRule(("a",), prefix="56"), RouteRule(("b",)), RouteRule(("c",), account="acme"))
-    decision, verdicts = routes.explain(query())
-    assert order(decision) == ("b",)
-    assert [verdict.misfit for verdict in verdicts] == [
-        "the recipient does not start with 56",
-        None,
-        "rule 2 fits before it",
+    routes = table(
+        RouteRule(("a",), prefix="56"),
+        RouteRule(("b",), cost=Decimal(1)),
+        RouteRule(("c",), account="acme"),
+        RouteRule(("a",), cost=Decimal(2)),
+    )
+    found = routes.explain(query())
+    assert order(found.decision) == ("b", "a")
+    assert [(verdict.index, verdict.verdict, verdict.reason, verdict.share) for verdict in found.rules] == [
+        (1, Verdict.MISFIT, "the recipient does not start with 56", 0.0),
+        (2, Verdict.CHOSEN, "has this recipient", 1.0),
+        (3, Verdict.LATER, "rule 2 fits before it", 0.0),
+        (4, Verdict.DEARER, "rule 2 has the same conditions and costs less", 0.0),
     ]
-    assert [verdict.chosen for verdict in verdicts] == [False, True, False]
+    assert found.candidates == (Candidate("b", "rule 2, chosen"), Candidate("a", "rule 4, dearer"))
+
+
+def test_explain_names_the_rule_that_has_the_recipient_among_those_that_share():
+    routes = table(RouteRule(("a", "c"), weight=3), RouteRule(("a", "b"), weight=1))
+    numbers = [str(525510000000 + n) for n in range(400)]
+    found = [routes.explain(query(number)) for number in numbers]
+    chosen = Counter(
+        verdict.index for one in found for verdict in one.rules if verdict.verdict is Verdict.CHOSEN
+    )
+    assert chosen[1] + chosen[2] == 400
+    assert 250 < chosen[1] < 350
+    assert {tuple(verdict.share for verdict in one.rules) for one in found} == {(0.75, 0.25)}
+    assert all(order(one.decision)[1] == ("c" if one.rules[0].verdict == "chosen" else "b") for one in found)
+
+
+def test_explain_keeps_the_wish_apart_from_the_rules():
+    routes = table(RouteRule(("a", "b")), carriers=("a", "b", "c"))
+    wished = routes.explain(query(prefer=("c", "b")))
+    assert wished.candidates == (
+        Candidate("c", "preferred by the request"),
+        Candidate("b", "preferred by the request"),
+        Candidate("a", "rule 1, chosen"),
+    )
+    unfit = table(RouteRule(("a",), prefix="56"), carriers=("a", "b"))
+    assert unfit.explain(query(prefer=("b",))).candidates == (Candidate("b", "preferred by the request"),)
+    alone = routes.explain(query(prefer=("c",), failover=False))
+    assert [candidate.carrier for candidate in alone.candidates] == ["c"]
+
+
+def test_explain_without_a_route_still_says_why():
+    found = table(RouteRule(("a",), prefix="56")).explain(query())
+    assert (found.decision, found.candidates) == (NoRoute(), ())
+    assert [verdict.verdict for verdict in found.rules] == [Verdict.MISFIT]
+    assert table().explain(query(prefer=("nobody",))).decision == UnknownCarrier("nobody", 0)
+
+
+def test_the_memory_of_decisions_is_bounded(monkeypatch):
+    monkeypatch.setattr("gateway.policy.routing._MAX_CACHED_DECISIONS", 10)
+    routes = table(RouteRule(("a",), account="acme"), RouteRule(("b",)))
+    for n in range(35):
+        assert order(routes.decide(query(account=f"account-{n}"))) == ("b",)
+    assert order(routes.decide(query())) == ("a",)
 
 
 @pytest.mark.parametrize("rule", [RouteRule(()), RouteRule(("a", "nobody"))])

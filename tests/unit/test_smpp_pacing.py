@@ -12,6 +12,7 @@ from adapters.smpp.wire import constants as c
 from gateway.domain.message import OutboundSegment
 from gateway.domain.segmentation import SegmentPayload
 from tests.support.lane_rig import a_message
+from throttling.rates import Rate
 
 SECOND = 1_000_000_000
 
@@ -21,9 +22,12 @@ def submits_in(pace: BindPace, *, start_ns: int, seconds: float, answer=None) ->
     now_ns, end_ns, count = start_ns, start_ns + int(seconds * SECOND), 0
     while now_ns < end_ns:
         permit = pace.ask(now_ns)
+        assert permit.wait_ns >= 0
         if permit.wait_ns:
             now_ns += permit.wait_ns
             continue
+        if pace.rate is None and count > 10_000:
+            break  # no limit at all
         pace.take(now_ns)
         count += 1
         if answer is not None:
@@ -54,49 +58,135 @@ def test_without_any_rate_everything_goes():
     assert pace.rate is None
 
 
-def test_without_any_rate_throttle_answers_hold_the_bind_longer_and_longer():
+def test_g3_without_any_rate_throttle_answers_hold_the_bind_longer_and_longer():
     pace = BindPace(carrier=None, bind=None)
-    now_ns, holds = 0, []
-    for _ in range(6):
-        pace.throttled(now_ns)
-        pace.throttled(now_ns + 1)
+    now_ns, holds = SECOND, []
+    for _ in range(5):
+        assert pace.ask(now_ns).wait_ns == 0
+        pace.take(now_ns)
+        pace.throttled(now_ns, sent_ns=now_ns)
         holds.append(pace.ask(now_ns).wait_ns // 1_000_000)
         now_ns += pace.ask(now_ns).wait_ns
-    assert holds == [100, 200, 400, 800, 1000, 1000]
-    pace.succeeded(now_ns)
+    assert holds == [250, 500, 1000, 1000, 1000]
+    assert pace.ask(now_ns - 1).reason == "throttled"
+
+
+def test_g3_during_a_storm_one_submit_at_a_time_finds_out_when_it_ends():
+    pace = BindPace(carrier=limiter("100/s", burst=None), bind=None)
+    pace.take(SECOND)
+    pace.throttled(SECOND, sent_ns=SECOND)
+    now_ns = 2 * SECOND
     assert pace.ask(now_ns).wait_ns == 0
-    pace.succeeded(now_ns + SECOND)
-    pace.throttled(now_ns + SECOND)
-    assert pace.ask(now_ns + SECOND) == (SECOND // 10, "throttled")
+    pace.take(now_ns)
+    assert pace.ask(now_ns + 1) == (-1, "throttled")  # an answer ends this wait, no clock
+    pace.succeeded(now_ns + 2, sent_ns=now_ns)
+    assert pace.ask(3 * SECOND).wait_ns == 0
 
 
-def test_g3_a_throttle_answer_halves_the_rate_once_for_all_that_was_in_flight():
+def test_g3_one_cut_answers_for_everything_that_was_in_flight():
     pace = BindPace(carrier=limiter("100/s", burst=None), bind=None)
-    for late_ns in range(10):
-        pace.throttled(5 * SECOND + late_ns)
-    assert pace.rate.per_s == 50
-    assert pace.ask(5 * SECOND + 20).reason == "throttled"
-    pace.throttled(6 * SECOND)
-    assert pace.rate.per_s == 25
+    flight = a_busy_second(pace, in_flight=10)
+    for late_ns, sent_ns in enumerate(flight):
+        pace.throttled(2 * SECOND + late_ns, sent_ns=sent_ns)
+        assert 80 <= pace.rate.per_s <= 95
+    assert pace.learned_per_s == pytest.approx(float(pace.rate.per_s), abs=0.01)
+    assert pace.ask(2 * SECOND + 20).reason == "throttled"
 
 
-def test_g3_a_cut_rate_recovers_with_success_up_to_its_ceiling():
+def a_busy_second(pace: BindPace, *, in_flight: int) -> list[int]:
+    """Submit for a second at full rate, all taken but the last ones; return when those were sent."""
+    sent: list[int] = []
+    submits_in(pace, start_ns=SECOND, seconds=1, answer=sent.append)
+    for sent_ns in sent[:-in_flight]:
+        pace.succeeded(sent_ns, sent_ns=sent_ns)
+    return sent[-in_flight:]
+
+
+def test_g3_a_cut_rate_recovers_with_use_and_success_up_to_its_ceiling():
     pace = BindPace(carrier=limiter("100/s", burst=None), bind=None)
-    pace.throttled(SECOND)
-    first = submits_in(pace, start_ns=SECOND, seconds=1, answer=pace.succeeded)
-    later = submits_in(pace, start_ns=10 * SECOND, seconds=1, answer=pace.succeeded)
-    assert 40 <= first <= 60
-    submits_in(pace, start_ns=11 * SECOND, seconds=10, answer=pace.succeeded)
-    assert later > first
+    (last_ns,) = a_busy_second(pace, in_flight=1)
+    pace.throttled(2 * SECOND, sent_ns=last_ns)
+    first = submits_in(pace, start_ns=2 * SECOND, seconds=1, answer=taken_at_once(pace))
+    assert 88 <= first <= 97
+    submits_in(pace, start_ns=3 * SECOND, seconds=20, answer=taken_at_once(pace))
     assert pace.rate.per_s == 100
-    assert submits_in(pace, start_ns=30 * SECOND, seconds=1) >= 99
+    assert pace.learned_per_s is None
+    assert submits_in(pace, start_ns=30 * SECOND, seconds=1, answer=taken_at_once(pace)) >= 99
 
 
-def test_the_rate_never_falls_below_its_floor():
+def taken_at_once(pace: BindPace):
+    return lambda now_ns: pace.succeeded(now_ns, sent_ns=now_ns)
+
+
+def test_an_idle_bind_does_not_drift_up():
     pace = BindPace(carrier=limiter("100/s", burst=None), bind=None)
-    for second in range(100):
-        pace.throttled(second * 2 * SECOND)
-    assert pace.rate.per_s == 2
+    (last_ns,) = a_busy_second(pace, in_flight=1)
+    pace.throttled(2 * SECOND, sent_ns=last_ns)
+    cut = pace.rate.per_s
+    for second in range(3, 600):  # one now and then, none of which had to wait
+        now_ns = second * SECOND
+        assert pace.ask(now_ns).wait_ns == 0
+        pace.take(now_ns)
+        pace.succeeded(now_ns + 5, sent_ns=now_ns)
+    assert pace.rate.per_s == cut
+
+
+def test_the_rate_never_falls_below_its_floor_and_reaches_it_within_seconds():
+    pace = BindPace(carrier=limiter("1000/s", burst=None), bind=None)
+    now_ns = SECOND
+    while now_ns < 12 * SECOND:
+        wait_ns = pace.ask(now_ns).wait_ns
+        assert wait_ns >= 0
+        now_ns += wait_ns
+        if not wait_ns:
+            pace.take(now_ns)
+            now_ns += 5_000_000
+            pace.throttled(now_ns, sent_ns=now_ns - 5_000_000)
+    assert pace.rate.per_s == 20
+
+
+def test_an_answer_may_say_how_long_to_wait():
+    pace = BindPace(carrier=limiter("1000/s", burst=None), bind=None)
+    pace.take(SECOND)
+    pace.throttled(SECOND, sent_ns=SECOND, retry_after_ms=30_000)
+    assert pace.ask(SECOND) == (30 * SECOND, "throttled")
+
+
+def test_a_top_that_somebody_else_keeps_is_recovered_to_and_not_limited_by_us():
+    pace = BindPace(carrier=None, bind=None, top=Rate.parse("200/s"))
+    assert pace.ask(SECOND).wait_ns == 0
+    assert pace.rate is None
+    pace.take(SECOND)
+    pace.throttled(SECOND, sent_ns=SECOND)
+    assert pace.learned_per_s == 4  # nothing was taken at all: the floor
+    now_ns = 2 * SECOND
+    while pace.learned_per_s is not None:
+        submits_in(pace, start_ns=now_ns, seconds=0.05, answer=taken_at_once(pace))
+        now_ns += SECOND // 20
+    assert now_ns <= 12 * SECOND
+
+
+def test_a_ramp_begins_at_a_tenth_and_is_back_within_seconds():
+    pace = BindPace(carrier=limiter("1000/s", burst=0), bind=None)
+    pace.ramp(SECOND)
+    assert pace.learned_per_s == 100
+    per_second = [
+        submits_in(pace, start_ns=second * SECOND, seconds=1, answer=taken_at_once(pace))
+        for second in range(1, 6)
+    ]
+    assert per_second == sorted(per_second)
+    assert 100 <= per_second[0] <= 500
+    assert pace.learned_per_s is None or pace.learned_per_s >= 990
+
+
+def test_a_new_session_owes_nothing_for_the_one_before():
+    pace = BindPace(carrier=limiter("100/s", burst=None), bind=None)
+    for _ in range(5):
+        pace.take(SECOND)
+    pace.throttled(SECOND + 1, sent_ns=SECOND)
+    assert pace.ask(SECOND + 2).wait_ns == -1  # the flight is to come back first
+    pace.renew()
+    assert pace.ask(20 * SECOND).wait_ns == 0
 
 
 class VirtualCarrier:
@@ -119,22 +209,26 @@ class VirtualCarrier:
                 sent_ns, segment = open_.popleft()
                 if not self._is_throttled(segment, sent_ns):
                     self.delivered.append((now_ns, segment))
-                    self.pace.succeeded(now_ns)
+                    self.pace.succeeded(now_ns, sent_ns=sent_ns)
                     taken_ns = sent_ns
                     continue
                 if self.segments.is_about_the_bind(segment, sent_ns=sent_ns, taken_ns=taken_ns):
-                    self.pace.throttled(now_ns)
+                    self.pace.throttled(now_ns, sent_ns=sent_ns)
+                else:
+                    self.pace.ended(now_ns, sent_ns=sent_ns)
                 todo.appendleft(segment)
             waits = [open_[0][0] + 5_000_000] if open_ else []
             if todo and len(open_) < self._window:
-                wait_ns = max(self.pace.ask(now_ns).wait_ns, due_ns - now_ns)
-                if wait_ns <= 0:
+                asked_ns = self.pace.ask(now_ns).wait_ns
+                wait_ns = max(asked_ns, due_ns - now_ns)
+                if asked_ns >= 0 and wait_ns <= 0:
                     self.pace.take(now_ns)
                     self.sent.append(now_ns)
                     open_.append((now_ns, todo.popleft()))
                     due_ns = now_ns + self._gap_ns
                     continue
-                waits.append(now_ns + wait_ns)
+                if asked_ns >= 0:
+                    waits.append(now_ns + wait_ns)
             if todo or open_:
                 now_ns = min(waits)
         return now_ns

@@ -117,3 +117,20 @@ def test_skipping_to_the_edge_of_a_range_swallows_it():
     mark = Watermark(Position(0, ((4, 8),)))
     mark.skip_to(4)
     assert mark.position() == Position(8)
+
+
+def test_the_next_record_to_do_lies_behind_what_is_done():
+    mark = Watermark(Position(3, ((5, 8), (10, 11))))
+    assert [mark.next_undone(offset) for offset in (0, 3, 4, 5, 7, 8, 10, 11, 50)] == [
+        3,
+        3,
+        4,
+        8,
+        8,
+        8,
+        11,
+        11,
+        50,
+    ]
+    assert Watermark(Position(3)).next_undone(9) == 9
+    assert mark.range_count == 2

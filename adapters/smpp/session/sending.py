@@ -119,7 +119,7 @@ class SendingHalf:
     @property
     def free_slots(self) -> int:
         """Windowed requests that may be sent now; 0 unless bound for sending."""
-        return self._window.slots - len(self._window.open_requests) if self._can_send else 0
+        return max(0, self._window.slots - len(self._window.open_requests)) if self._can_send else 0
 
     @property
     def in_flight_count(self) -> int:
@@ -156,6 +156,12 @@ class SendingHalf:
         if timers is None or window is None:
             return window if timers is None else timers
         return min(timers, window)
+
+    def resize_window(self, slots: int) -> None:
+        """Change the number of windowed requests that may be open; above it nothing is sent until enough are answered."""
+        if slots < 1:
+            raise ValueError(f"window slots {slots} are below the limit of 1")
+        self._window.slots = slots
 
     # -- sending ---------------------------------------------------------------------------------
 

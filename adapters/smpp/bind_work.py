@@ -1,0 +1,319 @@
+"""The working half of a bind: submits, their answers, receipts. `bind` adds its life; not used alone.
+
+Everything happens synchronously inside the transport's callbacks, so no lock is needed and no segment is ever held
+between two states.
+"""
+
+import asyncio
+import ssl
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from adapters.smpp.answers import BindCounts, Token, acknowledge, failed_outcome
+from adapters.smpp.classify import classify
+from adapters.smpp.health import BindHealth
+from adapters.smpp.pacing import BindPace, ThrottledSegments
+from adapters.smpp.presence import Presence
+from adapters.smpp.profile import BindMode, CarrierProfile
+from adapters.smpp.reconnect import Reconnect
+from adapters.smpp.session.events import (
+    Answered,
+    BindRefused,
+    Bound,
+    Closed,
+    CloseReason,
+    Event,
+    RequestReceived,
+    Unanswered,
+)
+from adapters.smpp.session.sending import SessionConfig
+from adapters.smpp.translate import Translator
+from adapters.smpp.transport import SmppTransport
+from adapters.smpp.wire import constants as c
+from adapters.smpp.wire.pdus import DataSm, DeliverSm
+from gateway.domain.message import OutboundSegment
+from gateway.domain.outcomes import Ambiguous, SubmitOutcome, Submitted, Unsent
+from gateway.ports.clock import Clock
+from gateway.ports.links import BindChanged, BindFigures, BindState, Inbound
+
+_log = structlog.get_logger()
+
+THROTTLED_FOR_NS = 5_000_000_000
+
+
+class BindOwner(Protocol):
+    """What a bind tells its link; all calls are synchronous and short."""
+
+    def on_slots(self) -> None: ...
+
+    def on_inbound(self, batch: Sequence[Inbound]) -> None: ...
+
+    def on_late_answer(self, segment: OutboundSegment, outcome: Submitted) -> None: ...
+
+    def on_bind_changed(self, event: BindChanged) -> None: ...
+
+    def on_fallback(self, bind: "BindWork") -> None: ...
+
+
+class BindWork(ABC):
+    """What a bind has, does and has seen; see `bind.Bind`."""
+
+    def __init__(
+        self,
+        number: int,
+        mode: BindMode,
+        *,
+        profile: CarrierProfile,
+        translator: Translator,
+        pace: BindPace,
+        owner: BindOwner,
+        clock: Clock,
+        random: Callable[[], float],
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.number = number
+        self.become(mode)
+        self.pace = pace
+        self.state = BindState.OPEN
+        self.counts = BindCounts()
+        self.last_error = ""
+        self.health = BindHealth(profile)
+        self.presence = Presence()
+        self.window_slots = profile.window_slots
+        self.bound_since_ms: int | None = None
+        self.transport: SmppTransport | None = None
+        self._profile = profile
+        self._translator = translator
+        self._owner = owner
+        self._clock = clock
+        self._tls = tls
+        self._config: SessionConfig = profile.session_config()
+        self._reconnect = Reconnect(profile, random=random)
+        self._is_stopping = False
+        self._allows_tlvs = profile.interface_version >= c.INTERFACE_VERSION_3_4
+        self._bound_since_ns: int | None = None
+        self._answered_count = 0  # in this session
+        self._is_expected_back = False  # the last session ended because we were asked to end it
+        self._leave_timer: asyncio.TimerHandle | None = None
+        self._throttled_segments = ThrottledSegments()
+        self._taken_ns = 0  # when the last segment was written that the carrier took
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    @property
+    def can_submit(self) -> bool:
+        """Whether it is bound for sending and not on its way out."""
+        return self.state in (BindState.BOUND, BindState.THROTTLED) and self.mode is not BindMode.RX
+
+    @property
+    def free_slots(self) -> int:
+        """Submits that the session would take now."""
+        transport = self.transport
+        return transport.connection.free_slots if transport is not None and transport.is_writable else 0
+
+    @property
+    def in_flight(self) -> int:
+        """Submits without an answer."""
+        transport = self.transport
+        return transport.connection.in_flight_count if transport is not None else 0
+
+    @property
+    def unacknowledged_count(self) -> int:
+        """Receipts and MO that the carrier has no answer for yet."""
+        transport = self.transport
+        return transport.connection.unacknowledged_count if transport is not None else 0
+
+    def figures(self) -> BindFigures:
+        """Return the live figures."""
+        transport = self.transport
+        unexpected = transport.connection.counters.unexpected_answers if transport is not None else 0
+        counts = self.counts
+        return BindFigures(
+            bind=self.name,
+            state=self.state,
+            window_in_use=self.in_flight,
+            window_slots=0 if self.mode is BindMode.RX else self.window_slots,
+            submitted_count=counts.submitted,
+            throttled_count=counts.throttled,
+            timeout_count=counts.timeouts,
+            receipt_count=counts.receipts,
+            unexpected_count=counts.unexpected + unexpected,
+            bound_since_ms=self.bound_since_ms,
+            last_error=self.last_error,
+            breaker=self.health.breaker.state(self._clock.monotonic_ns()).value,
+            rate_per_s=self.pace.learned_per_s,
+            response_ms=self.health.response_ms,
+        )
+
+    # -- submitting ------------------------------------------------------------------------------
+
+    def submit(self, segment: OutboundSegment, *, now_ns: int) -> None:
+        """Write one segment; raises UntranslatableError before anything happened, WindowFullError on a bug."""
+        transport = self.transport
+        assert transport is not None
+        body = self._translator.submit_body(
+            segment, now_ms=self._clock.now_ms(), allows_tlvs=self._allows_tlvs
+        )
+        if self.health.breaker.has_trouble:
+            self.health.breaker.allow(now_ns)
+        transport.connection.send_body(c.SUBMIT_SM, body, context=segment, now_ns=now_ns)
+        self.pace.take(now_ns)
+        segment.submitted_at_ns = now_ns
+        transport.flush_soon()
+
+    def become(self, mode: BindMode) -> None:
+        """Take the mode that the next bind asks for."""
+        self.mode = mode
+        self.name = f"{mode.value}{self.number}"
+
+    # -- events ----------------------------------------------------------------------------------
+
+    def _on_events(self, events: list[Event]) -> None:
+        now_ns = self._clock.monotonic_ns()
+        inbound: list[Inbound] = []
+        is_slot_freed = False
+        for event in events:
+            if type(event) is Answered:
+                self._answered(event, now_ns)
+                is_slot_freed = True
+            elif type(event) is RequestReceived:
+                self._requested(event, inbound)
+            elif type(event) is Unanswered:
+                self._unanswered(event, now_ns)
+                is_slot_freed = True
+            elif type(event) is Bound:
+                self._bound(event, now_ns)
+                is_slot_freed = True
+            elif type(event) is BindRefused:
+                self._refused(event, now_ns)
+            elif type(event) is Closed:
+                self._ended(event.reason, event.detail, now_ns)
+        if inbound and not self._call_out(self._owner.on_inbound, inbound):
+            acknowledge(inbound, is_stored=False)
+        if is_slot_freed:
+            if self.presence.is_leaving:
+                self.leave_if_empty()
+            self._call_out(self._owner.on_slots)
+
+    def _answered(self, event: Answered, now_ns: int) -> None:
+        segment: OutboundSegment = event.context
+        is_success = event.command_status == 0 and event.answer_id == c.SUBMIT_SM_RESP
+        self._answered_count += 1
+        if self.health.answered(now_ns, sent_ns=event.sent_ns):
+            self.pace.ramp(now_ns)
+        if event.is_late:
+            if is_success:
+                self._call_out(self._owner.on_late_answer, segment, self._success(event, now_ns))
+            else:
+                self.counts.unexpected += 1
+        elif is_success:
+            self._settle(segment, self._success(event, now_ns))
+        else:
+            self._settle(segment, self._failed(event, segment, now_ns))
+
+    def _success(self, event: Answered, now_ns: int) -> Submitted:
+        self.counts.submitted += 1
+        self._taken_ns = event.sent_ns
+        if not event.is_late:
+            self.pace.succeeded(now_ns, sent_ns=event.sent_ns)
+        if self.state is BindState.THROTTLED and now_ns - self.pace.last_throttled_ns > THROTTLED_FOR_NS:
+            self._change(BindState.BOUND)
+        response_ms = (now_ns - event.sent_ns) // 1_000_000
+        return Submitted(event.message_id, self.name, event.sequence_number, response_ms)
+
+    def _failed(self, event: Answered, segment: OutboundSegment, now_ns: int) -> SubmitOutcome:
+        """Return the outcome of an answer that is not success (sms-domain G)."""
+        is_nack = event.answer_id == c.GENERIC_NACK
+        verdict = classify(
+            "generic_nack" if is_nack else "submit_sm_resp",
+            event.command_status,
+            overrides=self._profile.status_overrides,
+        )
+        match verdict.status_class:
+            case "ok":
+                return self._success(event, now_ns)
+            case "throttle":
+                self.counts.throttled += 1
+                is_ours = self._throttled_segments.is_about_the_bind
+                if is_ours(segment, sent_ns=event.sent_ns, taken_ns=self._taken_ns):
+                    self.pace.throttled(now_ns, sent_ns=event.sent_ns)
+                    if self.state is BindState.BOUND:
+                        self._change(BindState.THROTTLED, "throttled")
+                    return failed_outcome(verdict, bind=self.name)
+            case "rebind":
+                self.last_error = verdict.name
+                if self.state is not BindState.DRAINING:
+                    # Those still open may yet be answered; the session ends when its window is empty.
+                    self._change(BindState.DRAINING, "rebind")
+                    self.presence.is_leaving = True
+            case "ignore":
+                self.counts.ambiguous += 1
+        self.pace.ended(now_ns, sent_ns=event.sent_ns)
+        return failed_outcome(verdict, bind=self.name)
+
+    def _unanswered(self, event: Unanswered, now_ns: int) -> None:
+        outcome: SubmitOutcome
+        self.pace.ended(now_ns, sent_ns=event.sent_ns)
+        if event.reason == "response_timeout":
+            self.health.timed_out(now_ns, sent_ns=event.sent_ns)
+        else:
+            self.health.lost(now_ns)
+        if event.left_process:
+            self.counts.ambiguous += 1
+            if event.reason == "response_timeout":
+                self.counts.timeouts += 1
+            outcome = Ambiguous(event.reason, self.name)
+        else:
+            outcome = Unsent(event.reason)
+        self._settle(event.context, outcome)
+
+    def _requested(self, event: RequestReceived, inbound: list[Inbound]) -> None:
+        transport = self.transport
+        pdu = event.pdu
+        if transport is None or not isinstance(pdu, DeliverSm | DataSm):
+            return  # alert_notification and outbind ask for nothing (H17, H18)
+        item = self._translator.inbound(pdu, bind=self.name, now_ms=self._clock.now_ms())
+        inbound.append(Inbound(item, Token(transport, event.command_id, event.sequence_number)))
+        self.counts.receipts += 1
+
+    def _settle(self, segment: OutboundSegment, outcome: SubmitOutcome) -> None:
+        try:  # as `_call_out` does, without its call: this is once per segment
+            segment.settle(segment, outcome)
+        except Exception:  # noqa: BLE001
+            self._log_bug()
+
+    def _call_out(self, function: Callable[..., None], *arguments: object) -> bool:
+        """Call what others own; a bug there is logged, and costs neither the bind nor the rest of the batch."""
+        try:
+            function(*arguments)
+        except Exception:  # noqa: BLE001  # any bug of theirs; ours would surface in the session's own tests
+            self._log_bug()
+            return False
+        return True
+
+    def _log_bug(self) -> None:
+        _log.exception("link.callback_failed", carrier=self._profile.carrier, bind=self.name)
+
+    def _change(self, state: BindState, reason: str = "", *, is_alert: bool = False) -> None:
+        if state is self.state:
+            return
+        self.state = state
+        change = BindChanged(self._profile.carrier, self.name, state, reason=reason, alert=is_alert)
+        self._call_out(self._owner.on_bind_changed, change)
+
+    # -- the other half --------------------------------------------------------------------------
+
+    @abstractmethod
+    def leave_if_empty(self) -> None: ...
+
+    @abstractmethod
+    def _bound(self, event: Bound, now_ns: int) -> None: ...
+
+    @abstractmethod
+    def _refused(self, event: BindRefused, now_ns: int) -> None: ...
+
+    @abstractmethod
+    def _ended(self, reason: CloseReason, detail: str, now_ns: int) -> None: ...

@@ -1,0 +1,1 @@
+"""The groups of `caudal` commands; `gateway.cli` puts them together."""

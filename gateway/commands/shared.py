@@ -1,0 +1,79 @@
+"""What the commands of `caudal` share: options, settings, the way to the database, and how rows are printed."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from gateway.settings import Settings, SettingsError, load_settings
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="TOML file; default caudal.toml.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def load(path: Path | None) -> tuple[Settings, str]:
+    try:
+        return load_settings(path)
+    except SettingsError as error:
+        fail(str(error))
+
+
+def with_database(settings: Settings) -> Settings:
+    """Fill in the address of the embedded server that `caudal serve` runs in this folder."""
+    from gateway.store.embedded import dsn_of_running
+
+    if settings.database_url:
+        return settings
+    dsn = dsn_of_running(settings.state_dir)
+    if dsn is None:
+        fail(
+            f"no database: `caudal serve` does not run on {settings.state_dir}, and CAUDAL_DATABASE_URL is not set"
+        )
+    return settings.model_copy(update={"database_url": dsn})
+
+
+def wait_for(make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    from gateway.store.errors import StoreError
+
+    try:
+        return asyncio.run(make())
+    except (SettingsError, StoreError, OSError, ValueError) as error:
+        fail(str(error) or type(error).__name__)
+
+
+def redact(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {
+            key: "[redacted]" if value and key in ("password", "pepper", "database_url") else redact(value)
+            for key, value in tree.items()
+        }
+    return [redact(one) for one in tree] if isinstance(tree, list) else tree
+
+
+def print_rows(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, default=str))
+        return
+    if not rows:
+        click.echo("none")
+        return
+    columns = list(rows[0])
+    cells = [columns, *([str(row[column]) for column in columns] for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+    for line in cells:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def fail(text: str) -> NoReturn:
+    click.echo(f"caudal: {text}", err=True)
+    sys.exit(1)

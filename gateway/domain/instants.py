@@ -1,0 +1,16 @@
+"""Instants as people read them: RFC 3339 in UTC. Used wherever a time leaves the gateway as text."""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+
+
+def rfc3339(time_ms: int) -> str:
+    """Return milliseconds since the epoch as an RFC 3339 time in UTC, such as `2026-11-22T03:05:00.412Z`."""
+    seconds, rest_ms = divmod(time_ms, 1000)
+    return f"{_second(seconds)}.{rest_ms:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(epoch_s: int) -> str:
+    # Most answers are about the current second.
+    return datetime.fromtimestamp(epoch_s, UTC).replace(tzinfo=None).isoformat()

@@ -1,0 +1,74 @@
+"""Webhooks: the workers of the role `back`, and the guard that the API asks too."""
+
+import os
+import secrets
+import socket
+from random import Random
+
+from dlr.webhooks.client import Client
+from dlr.webhooks.directory import Directory
+from dlr.webhooks.guard import Guard
+from dlr.webhooks.metrics import WebhookMetrics
+from dlr.webhooks.service import WebhookService
+from dlr.webhooks.shard import DeliverySettings
+from gateway.bus.reader_metrics import ReaderMetrics
+from gateway.runtime.wiring.parts import Base
+from gateway.settings import WebhookSettings
+from gateway.store.leases import PostgresLeases
+from gateway.store.webhook_delivery import PostgresDelivery
+from throttling.rates import Rate
+
+_HOUR_MS = 3_600_000
+
+
+def webhook_guard(settings: WebhookSettings) -> Guard:
+    """Return the rules about where webhooks may go; `close` it at the end."""
+    return Guard(
+        allow_loopback=settings.allow_loopback,
+        allow_http=settings.allow_http,
+        networks=settings.allow_networks,
+    )
+
+
+def webhook_workers(
+    base: Base, *, reader_metrics: ReaderMetrics
+) -> tuple[Directory, dict[str, Directory | WebhookService]]:
+    """Return the directory, which the recorder asks too, and the workers by name."""
+    settings = base.settings.webhooks
+    store = PostgresDelivery(base.db)
+    directory = Directory(store, clock=base.clock, notifications=base.db)
+    service = WebhookService(
+        owner=_owner(base),
+        bus=base.bus,
+        db=base.db,
+        store=store,
+        directory=directory,
+        client=Client(
+            webhook_guard(settings),
+            clock=base.clock,
+            timeout_s=settings.timeout_s,
+            connect_s=settings.connect_timeout_s,
+        ),
+        leases=PostgresLeases(base.db),
+        clock=base.clock,
+        metrics=WebhookMetrics(base.registry),
+        reader_metrics=reader_metrics,
+        random=Random(secrets.randbits(256)),
+        settings=DeliverySettings(
+            max_posts=settings.max_posts,
+            direct_wait_s=settings.direct_wait_s,
+            drain_per_s=float(Rate.parse(settings.drain_rate).per_s),
+            max_backlog=settings.max_backlog,
+            disable_after_ms=int(settings.disable_after_h * _HOUR_MS),
+            stop_s=base.settings.drain_s,
+        ),
+    )
+    return directory, {"webhook_directory": directory, "webhooks": service}
+
+
+def _owner(base: Base) -> str:
+    """Return the name that this process delivers under: nobody else's, or under a supervisor its predecessor's."""
+    host = socket.gethostname()
+    if not base.slot:
+        return f"{host}.{os.getpid()}.{secrets.token_hex(4)}"
+    return f"{host}.{base.slot}.back"
