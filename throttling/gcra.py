@@ -4,7 +4,8 @@ A permit is due every `gap_ns`. While nobody is late, permits leave exactly one 
 does. Two things bend the schedule, and together they are the **burst**:
 
 - *Lateness.* An event loop wakes some milliseconds late. A caller that was told to wait and came back late may take
-  the permits it missed, but never more than `slack_ns` worth of them: what is further in the past is gone.
+  the permits it missed, but never more than `slack_ns` worth of them at once. What is further in the past is gone, or,
+  with `repay_share`, made good bit by bit: each gap is then shorter by that part of it until nothing is owed.
 - *Idleness.* After a pause, `burst` permits (default 1: none extra) may leave at once.
 
 The bound that follows: in **any** window of length T at most `burst + T / gap` permits, with
@@ -39,13 +40,17 @@ class Gcra:
     """The rate state of one bind, carrier or account; used by one task, never shared.
 
     `slack_ns` is how late a waiting caller may come without losing rate; `burst` is how many permits may leave at
-    once after idleness. The larger of both bounds the burst. Raises ValueError for a negative slack or burst < 1.
+    once after idleness. The larger of both bounds the burst. `repay_share` n > 0 lets what a stall of the caller cost, up
+    to a second of the rate, come back at 1/n of the rate on top of it; 0 lets it go. Raises ValueError for a negative
+    slack or share, or burst < 1.
     """
 
     __slots__ = (
         "_burst_wanted",
         "_held",
         "_idle_ns",
+        "_owed_ns",
+        "_repay_share",
         "_slack_wanted_ns",
         "due_ns",
         "gap_ns",
@@ -53,13 +58,19 @@ class Gcra:
         "slack_ns",
     )
 
-    def __init__(self, rate: Rate, *, burst: int = 1, slack_ns: int = DEFAULT_SLACK_NS) -> None:
+    def __init__(
+        self, rate: Rate, *, burst: int = 1, slack_ns: int = DEFAULT_SLACK_NS, repay_share: int = 0
+    ) -> None:
         if burst < 1:
             raise ValueError(f"burst {burst} is below the limit of 1 permit")
         if slack_ns < 0:
             raise ValueError(f"slack_ns {slack_ns} is below the limit of 0")
+        if repay_share < 0:
+            raise ValueError(f"repay_share {repay_share} is below the limit of 0")
         self._burst_wanted = burst
         self._slack_wanted_ns = slack_ns
+        self._repay_share = repay_share
+        self._owed_ns = 0
         self._held = False  # a caller was told to wait since the last permit, so time passed is lateness
         self.due_ns = 0
         self._configure(rate)
@@ -83,9 +94,15 @@ class Gcra:
             self._held = True
             return -late_ns
         if late_ns > self.slack_ns:
+            if self._held and self._repay_share:
+                self._owed_ns = min(SECOND_NS, self._owed_ns + late_ns - self.slack_ns)
             due_ns = now_ns - (self.slack_ns if self._held else self._idle_ns)
         self._held = False
         self.due_ns = due_ns + self.gap_ns
+        if self._owed_ns:
+            repaid_ns = min(self._owed_ns, self.gap_ns // self._repay_share)
+            self._owed_ns -= repaid_ns
+            self.due_ns -= repaid_ns
         return 0
 
     def note_waiting(self) -> None:

@@ -19,6 +19,7 @@ LinkFactory = Callable[[int, int], CarrierLink]
 """Makes the link of one shard: (shard, number of shards). Rate and binds of the link are that shard's part."""
 
 _DEFAULT_BURST_SHARE: Final = 0.02
+_FASTEST_REPAY: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,18 @@ class CarrierPlan:
             other, rate=self.rate, burst=self.burst, window=self.window, window_slots=self.window_slots
         )
 
+    @property
+    def repay_share(self) -> int:
+        """How slowly a limiter makes good what a stall cost: half of what `burst` leaves beside the slack; 0 not at all."""
+        burst = (
+            max(1, int(float(self.rate.per_s) * _DEFAULT_BURST_SHARE)) if self.burst is None else self.burst
+        )
+        return max(_FASTEST_REPAY, int(float(self.rate.per_s) * 16 / (3 * burst)) + 1) if burst else 0
+
     def governor(self) -> Governor:
         """Return a new limiter for one shard."""
-        return Governor.of(carrier=Gcra(self.shard_rate, slack_ns=self.slack_ns))
+        limiter = Gcra(self.shard_rate, slack_ns=self.slack_ns, repay_share=self.repay_share)
+        return Governor.of(carrier=limiter)
 
 
 @dataclass(frozen=True, slots=True)

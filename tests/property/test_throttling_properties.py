@@ -48,6 +48,40 @@ def test_any_window_of_length_t_has_at_most_burst_plus_rate_times_t_permits(
         assert in_one_second <= rate.per_s + gcra.burst
 
 
+@given(rates, st.lists(st.integers(0, 60_000_000), min_size=1, max_size=40), st.integers(100, 500))
+@settings(max_examples=100)
+def test_what_stalls_cost_comes_back_within_the_share_and_no_faster(rate, stalls, share):
+    slack_ns = 12_500_000
+    gcra = Gcra(rate, slack_ns=slack_ns, repay_share=share)
+    now, taken = 10**12, []
+    for stall in stalls:
+        for _ in range(20):
+            now += gcra.peek(now)
+            while gcra.offer(now) == 0:
+                taken.append(now)
+        now += stall
+    gap_ns = gcra.gap_ns - gcra.gap_ns // share
+    assert is_bounded(taken, gap_ns, 1 - (-slack_ns // gap_ns))
+
+
+def test_after_a_stall_the_mean_rate_is_the_configured_one_again():
+    def permits_in_ten_seconds(repay_share):
+        gcra = Gcra(Rate.of(1_000), slack_ns=12_500_000, repay_share=repay_share)
+        now, end, taken = 10**12, 10**12 + 10 * SECOND_NS, 0
+        stalls = iter(range(now + SECOND_NS, end, SECOND_NS))
+        stall_at = next(stalls)
+        while now < end:
+            wait = gcra.offer(now)
+            taken += wait == 0
+            now += wait
+            if now >= stall_at:
+                now, stall_at = now + 16_000_000, next(stalls, end)
+        return taken
+
+    assert permits_in_ten_seconds(0) < 9_975
+    assert 9_990 <= permits_in_ten_seconds(250) <= 10_013
+
+
 @given(rates, pauses, st.integers(0, 10**15))
 def test_whoever_waits_as_told_gets_the_permit(rate, steps, start):
     gcra = Gcra(rate)
