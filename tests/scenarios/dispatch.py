@@ -308,11 +308,12 @@ async def queued_messages(stack: Stack, carrier: str) -> int:
 
 
 async def lease_owners(stack: Stack) -> dict[str, int]:
-    """Return how many shards each live owner has."""
+    """Return how many shards of the carrier each live owner has."""
     connection = await database(stack)
     try:
         rows = await connection.fetch(
-            "SELECT owner, count(*) AS n FROM lane_leases WHERE expires_at > now() GROUP BY owner"
+            "SELECT owner, count(*) AS n FROM lane_leases"
+            " WHERE carrier = 'telco' AND expires_at > now() GROUP BY owner"
         )
     finally:
         await connection.close()
