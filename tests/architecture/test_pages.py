@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.dispatch.constraints import CONSTRAINTS
+
 DOCS = Path(__file__).resolve().parents[2] / "deploy" / "docs"
 PAGES = runpy.run_path(str(DOCS / "make_pages.py"))["PAGES"]
 
@@ -12,3 +14,9 @@ PAGES = runpy.run_path(str(DOCS / "make_pages.py"))["PAGES"]
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_the_page_is_what_the_code_makes(name: str) -> None:
     assert (DOCS / name).read_text(encoding="utf-8") == PAGES[name](), "run: python deploy/docs/make_pages.py"
+
+
+def test_the_page_on_carriers_names_every_constraint_as_the_code_does() -> None:
+    page = (DOCS / "operating-carriers.md").read_text(encoding="utf-8")
+    missing = [name for name, text in CONSTRAINTS.items() if f"| `{name}` | {text} |" not in page]
+    assert missing == []
