@@ -1,5 +1,6 @@
 """What every part of the settings tree is made of."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
@@ -34,3 +35,13 @@ def check_printable(text: str) -> str:
 
 
 Printable = Annotated[str, AfterValidator(check_printable)]
+
+
+def read_secret(path: Path) -> str:
+    """Return what a file of secrets holds, without white space around it; SettingsError when it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"cannot read the secret {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"the secret {path} is not UTF-8 text") from None

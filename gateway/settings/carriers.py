@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from gateway.settings.base import Printable, RateText, Section, SettingsError, check_printable
+from gateway.settings.base import Printable, RateText, Section, SettingsError, check_printable, read_secret
 from gateway.settings.breaker import BreakerSettings
 from gateway.settings.lanes import LaneSettings, RetrySettings
 from gateway.settings.profile import ProfileSettings
@@ -149,22 +149,13 @@ class CarrierSettings(Section):
     def resolved_password(self) -> str:
         """Return the password from wherever it is kept; SettingsError when it is missing or too long."""
         if self.password_file is not None:
-            return _limited(_read_secret(self.password_file), f"password in {self.password_file}")
+            return _limited(read_secret(self.password_file), f"password in {self.password_file}")
         if self.password_env is not None:
             value = os.environ.get(self.password_env)
             if value is None:
                 raise SettingsError(f"the variable {self.password_env} (password_env) is not set")
             return _limited(value, f"password in ${self.password_env}")
         return self.password
-
-
-def _read_secret(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise SettingsError(f"cannot read the secret {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"the secret {path} is not UTF-8 text") from None
 
 
 def _limited(value: str, what: str) -> str:

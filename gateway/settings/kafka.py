@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from gateway.settings.base import Section, SettingsError
+from gateway.settings.base import Section, SettingsError, read_secret
 
 
 class KafkaSettings(Section):
@@ -56,12 +56,7 @@ class KafkaSettings(Section):
     def resolved_password(self) -> str:
         """Return the password from wherever it is kept; SettingsError when it is missing."""
         if self.password_file is not None:
-            try:
-                return self.password_file.read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise SettingsError(
-                    f"kafka.password_file {self.password_file} cannot be read: {type(error).__name__}"
-                ) from None
+            return read_secret(self.password_file)
         if self.password_env is not None:
             value = os.environ.get(self.password_env)
             if value is None:

@@ -6,32 +6,16 @@ With `--write` the table replaces the one in deploy/docs/reliability.md.
 import argparse
 import asyncio
 import json
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 
 from tests.faults.harness import FAULTS, Fault, Outcome, under_fault
-from tests.support.kafka import KafkaServer
+from tests.support.kafka import kafka_server
 
 PAGE = Path(__file__).parents[2] / "deploy" / "docs" / "reliability.md"
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
 COLUMNS = ("fault", "bus", "runs", "accepted", "lost", "doubled, worst run", "bound", "recovery, worst")
-
-
-@contextmanager
-def broker() -> Iterator[KafkaServer]:
-    """One broker for all runs; each run has topics of its own."""
-    state = Path(tempfile.mkdtemp(prefix="cdlkafka"))
-    server = KafkaServer(state)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.kill()
-        shutil.rmtree(state, ignore_errors=True)
 
 
 def row(outcomes: list[Outcome]) -> str:
@@ -53,7 +37,7 @@ def row(outcomes: list[Outcome]) -> str:
 def run(faults: list[Fault], *, runs: int, buses: list[str]) -> tuple[list[str], int]:
     """Run them all; return the lines of the table and how many runs broke a promise."""
     lines, broken = [], 0
-    with broker() if "kafka" in buses else _nothing() as server:
+    with kafka_server() if "kafka" in buses else nullcontext() as server:
         for fault in faults:
             for bus in [one for one in buses if one in fault.buses]:
                 outcomes = []
@@ -70,11 +54,6 @@ def run(faults: list[Fault], *, runs: int, buses: list[str]) -> tuple[list[str],
                     outcomes.append(outcome)
                 lines.append(row(outcomes))
     return lines, broken
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield None
 
 
 def main() -> int:

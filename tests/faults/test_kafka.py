@@ -1,9 +1,6 @@
 """What a broker's trouble may cost: nothing that was acknowledged."""
 
 import asyncio
-import shutil
-import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +8,7 @@ from gateway.bus.kafka import KafkaBus
 from gateway.bus.kafka_client import KafkaAccess
 from gateway.ports.bus import Commit, Position, Record
 from gateway.ports.intake_store import StoreUnavailableError
-from tests.support.kafka import KafkaServer, need_java
+from tests.support.kafka import kafka_server
 from tests.support.stack import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.timeout(180)]
@@ -20,13 +17,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.timeout(180)]
 @pytest.fixture
 def server(kafka_bootstrap):
     """A broker of its own; the session's has fetched the jars."""
-    need_java()
-    state = Path(tempfile.mkdtemp(prefix="cdlkafka"))
-    server = KafkaServer(state)
-    server.start()
-    yield server
-    server.kill()
-    shutil.rmtree(state, ignore_errors=True)
+    with kafka_server() as server:
+        yield server
 
 
 async def test_kill_9_of_the_broker_amid_appends_loses_nothing_acknowledged_and_work_goes_on(server, db):

@@ -1,13 +1,9 @@
 """The short form of the fault suite: one seeded run of each fault that no other test of this folder does, then the books."""
 
-import shutil
-import tempfile
-from pathlib import Path
-
 import pytest
 
 from tests.faults.harness import FAULTS, under_fault
-from tests.support.kafka import KafkaServer, need_java
+from tests.support.kafka import kafka_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.timeout(240)]
 
@@ -18,13 +14,8 @@ ON_KAFKA = ("kill dispatch", "kill back")
 @pytest.fixture(scope="module")
 def broker(kafka_bootstrap):
     """A broker that a test may kill."""
-    need_java()
-    state = Path(tempfile.mkdtemp(prefix="cdlkafka"))
-    server = KafkaServer(state)
-    server.start()
-    yield server
-    server.kill()
-    shutil.rmtree(state, ignore_errors=True)
+    with kafka_server() as server:
+        yield server
 
 
 @pytest.mark.parametrize("name", ON_POSTGRES)

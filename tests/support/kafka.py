@@ -74,12 +74,19 @@ def kafka_bootstrap() -> Iterator[str]:
     if given:
         yield given
         return
+    with kafka_server() as server:
+        yield server.bootstrap
+
+
+@contextlib.contextmanager
+def kafka_server() -> Iterator[KafkaServer]:
+    """Run a broker on data of its own; it fails in CI and is said aloud elsewhere without what Kafka runs on."""
     need_java()
     state = Path(tempfile.mkdtemp(prefix="cdlkafka"))
     server = KafkaServer(state)
     try:
         server.start()
-        yield server.bootstrap
+        yield server
     finally:
         server.kill()
         shutil.rmtree(state, ignore_errors=True)
