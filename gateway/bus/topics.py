@@ -7,12 +7,14 @@ RECEIPTS = "receipts"
 MO = "mo"
 WEBHOOKS = "webhook.due"
 ESME = "esme.due"
+CHANNELS = "channel.watch"
 
 RECORDER_GROUP = "recorder"
 DLR_GROUP = "dlr"
 INBOUND_GROUP = "inbound"
 WEBHOOK_GROUP = "webhooks"
 ESME_GROUP = "smppd"
+CHANNELS_GROUP = "channels"
 
 
 def lane(carrier: str, message_class: MessageClass) -> str:

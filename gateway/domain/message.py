@@ -33,6 +33,83 @@ CLASSES: tuple[MessageClass, ...] = tuple(MessageClass)
 
 class Channel(StrEnum):
     SMS = "sms"
+    WHATSAPP = "whatsapp"
+    RCS = "rcs"
+    EMAIL = "email"
+    PUSH = "push"
+    VOICE = "voice"
+
+
+class ContentKind(StrEnum):
+    """What a message is beyond a text."""
+
+    TEMPLATE = "template"
+    IMAGE = "image"
+    DOCUMENT = "document"
+    AUDIO = "audio"
+    VIDEO = "video"
+    MAIL = "mail"
+
+
+class Progress(StrEnum):
+    """How far a message must have come in time for the next channel to stay unused."""
+
+    SENT = "sent"
+    DELIVERED = "delivered"
+
+
+@dataclass(frozen=True, slots=True)
+class RichContent:
+    """What a message says beside its text, which is the caption of media and the body of a mail.
+
+    `name` is a template's or a file's, `language` a template's, exactly as it was approved; `params` are the template's,
+    by name or by place from "1". Media is at `link`, or kept here as `media_id` (`med_...`). `subject` is a mail's.
+    """
+
+    kind: ContentKind
+    name: str = ""
+    language: str = ""
+    params: dict[str, str] | None = None
+    link: str = ""
+    media_id: str = ""
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelStep:
+    """One more way that a message may go, planned at intake; the fields are as in `Message`.
+
+    `wait_for` and `wait_ms` say when the step after it begins although this one has not failed.
+    """
+
+    channel: Channel
+    recipient: str
+    sender: str
+    text: str
+    encoding: str
+    segment_count: int
+    carrier: str
+    candidates: tuple[str, ...] = ()
+    route_reason: str = ""
+    rich: RichContent | None = None
+    cost: str | None = None
+    wait_for: Progress | None = None
+    wait_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPlan:
+    """Where a message stands among its channels: it is on its `step` (from 1), and `rest` are those still to try.
+
+    The next one begins when this one definitely failed, or when the message did not come as far as `wait_for` within
+    `wait_ms` of its submission. Never two at a time. `cost` is the price of a segment of this step, a decimal.
+    """
+
+    step: int
+    rest: tuple[ChannelStep, ...] = ()
+    wait_for: Progress | None = None
+    wait_ms: int = 0
+    cost: str | None = None
 
 
 class Source(StrEnum):
@@ -52,6 +129,7 @@ class Message:
     (from 1) that an earlier attempt has already settled. `reference` is the concatenation reference once drawn. `hops`
     counts how often it moved to another carrier. `webhook_id` names the one endpoint that is told of it, None all that
     the account subscribed. `origin` is what `gateway.smppd` needs to answer the sender (F21), opaque to all others.
+    `rich` is what it says beside the text, None for text alone; `plan` is there when it may try several channels.
     """
 
     id: UUID
@@ -81,6 +159,8 @@ class Message:
     hops: int = 0
     webhook_id: str | None = None
     origin: str | None = None
+    rich: RichContent | None = None
+    plan: ChannelPlan | None = None
 
 
 @dataclass(slots=True)

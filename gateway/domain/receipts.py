@@ -23,6 +23,7 @@ class MessageState(StrEnum):
     REJECTED = "REJECTED"
     SCHEDULED = "SCHEDULED"
     SKIPPED = "SKIPPED"
+    READ = "READ"  # of channels that tell; more than delivered
 
 
 STATE_OF: dict[MessageState, State] = {
@@ -31,6 +32,7 @@ STATE_OF: dict[MessageState, State] = {
     MessageState.ACCEPTED: State.SUBMITTED,  # intermediate by decision, never "delivered"
     MessageState.UNKNOWN: State.SUBMITTED,  # final only after the receipt deadline
     MessageState.DELIVERED: State.DELIVERED,
+    MessageState.READ: State.DELIVERED,
     MessageState.UNDELIVERABLE: State.UNDELIVERABLE,
     MessageState.SKIPPED: State.UNDELIVERABLE,
     MessageState.DELETED: State.UNDELIVERABLE,
@@ -77,7 +79,8 @@ class MobileOriginated:
     """One deliver_sm that is no receipt, kept with its octets so that nothing is lost before it is understood.
 
     `alphabet` is what the octets behind a header are to be read as on this carrier (sms-domain A13), by
-    `gateway.domain.alphabets`.
+    `gateway.domain.alphabets`. Of a channel that speaks in characters `text` is there instead of octets; `source_id` is
+    the carrier's own id of it, by which a repeat is known, and `media` names what came with it (type, id, link, name).
     """
 
     carrier: str
@@ -91,3 +94,7 @@ class MobileOriginated:
     service_type: str = ""
     tlvs_hex: tuple[tuple[int, str], ...] = ()
     alphabet: TextAlphabet = TextAlphabet.GSM7
+    channel: str = "sms"
+    text: str | None = None
+    source_id: str | None = None
+    media: dict[str, str] | None = None

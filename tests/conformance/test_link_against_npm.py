@@ -186,6 +186,7 @@ async def test_h10_a_drain_unbinds_and_closes() -> None:
         assert await rig.link.drain(deadline_s=5) == 0
         await peer.heard("unbind")
         await peer.heard("close")
+        await peer.caught_up()
         assert len(peer.of("bind")) == 1
 
 
@@ -207,6 +208,7 @@ async def test_a_wrong_password_alerts_once_and_is_not_tried_again() -> None:
         (down,) = [change for change in rig.changes if change.state is BindState.DOWN]
         assert (down.reason, down.alert) == ("ESME_RINVPASWD", True)
         await peer.heard("close")
+        await peer.caught_up()
         assert len(peer.of("bad_password")) == 1
 
 
@@ -218,6 +220,7 @@ async def test_g3_throttled_submits_say_so_slow_the_bind_and_pass_in_the_end() -
         outcomes = [(await rig.submit(rig.segments("poco a poco")))[0] for _ in range(4)]
         assert [type(outcome) for outcome in outcomes] == [Throttled] * 3 + [Submitted]
         assert outcomes[0] == Throttled("ESME_RTHROTTLED", "trx1")
+        await peer.caught_up()
         assert len(peer.of("submit_sm")) == 1
         assert rig.states() == [BindState.THROTTLED]
 
@@ -240,6 +243,7 @@ async def test_g1_refusals_get_their_class(status: int, refusal: Refusal) -> Non
         (outcome,) = await rig.submit(rig.segments("no"))
         assert isinstance(outcome, Refused)
         assert outcome.refusal is refusal
+        await peer.caught_up()
         assert peer.of("submit_sm") == []
 
 

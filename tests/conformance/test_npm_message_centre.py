@@ -33,6 +33,7 @@ async def test_messages_of_each_alphabet_are_delivered_through_a_foreign_message
         ]
         for message_id in ids:
             assert (await stack.final(message_id))["status"] == "delivered"
+        await peer.caught_up()
         heard = peer.of("submit_sm")
         assert len(heard) == 1 + 3 + 1 + 1
         assert {line["destination"] for line in heard} == {"525512345678"}
@@ -58,6 +59,7 @@ async def test_a_wrong_password_is_not_hammered() -> None:
         accepted = await stack.post(to="+525512345678", **{"from": "CAUDAL"}, content={"text": "waits"})
         _, body = await stack.request("GET", f"/v1/messages/{accepted['id']}")
         assert body["status"] == "queued"
+        await peer.caught_up()
         assert len(peer.of("bad_password")) == 1
 
 
@@ -75,5 +77,6 @@ async def test_g3_throttled_messages_wait_and_are_delivered_once_by_tlv_receipts
         ]
         for message_id in ids:
             assert (await stack.final(message_id))["status"] == "delivered"
+        await peer.caught_up()
         assert len(peer.of("refused")) == 3
         assert sorted(line["text"] for line in peer.of("submit_sm")) == texts

@@ -55,6 +55,7 @@ class Peer:
         self._cwd = cwd
         self.lines: list[dict[str, Any]] = []
         self.port = 0
+        self._rounds = 0
         self._news = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -101,6 +102,15 @@ class Peer:
     def of(self, event: str) -> list[dict[str, Any]]:
         """Return the lines of one kind."""
         return [line for line in self.lines if line["event"] == event]
+
+    async def caught_up(self, *, limit_s: float = PATIENCE_S) -> None:
+        """Wait until all that the peer heard up to now is in `lines`, so that an absence or a count can be asserted."""
+        self._rounds += 1
+        rounds = self._rounds
+        self.tell("caught_up")
+        await self.until(
+            lambda: sum(line.get("do") == "caught_up" for line in self.of("done")) >= rounds, limit_s=limit_s
+        )
 
     async def until(self, condition: Callable[[], Any], *, limit_s: float = PATIENCE_S) -> None:
         """Wait for a condition on what the peer said."""

@@ -74,6 +74,7 @@ function flood(order) {
 }
 
 const orders = {
+  caught_up: () => say({ event: "done", do: "caught_up" }),
   connect,
   submit,
   flood,

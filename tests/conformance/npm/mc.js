@@ -109,6 +109,7 @@ function receipt(submitter, submit, id) {
 }
 
 const orders = {
+  caught_up: () => undefined,
   throttle: (order) => (refusals = Array(order.count).fill(smpp.ESME_RTHROTTLED)),
   refuse: (order) => (refusals = Array(order.count || 1).fill(order.status)),
   nack: (order) => (nacks = order.count || 1),
