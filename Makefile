@@ -65,6 +65,8 @@ docs: dev ## write the pages that are made from code and tests
 	$(BIN)/python deploy/docs/make_pages.py
 	$(BIN)/python deploy/docs/make_carriers.py
 	$(BIN)/python deploy/docs/make_compliance.py
+	$(BIN)/python deploy/slo/make_rules.py
+	$(BIN)/python deploy/grafana/make_dashboards.py
 
 lock: ## compile the pinned, hashed requirements (needs uv on the PATH or in .venv)
 	$(LOCK) --extra kafka -o requirements/run.txt pyproject.toml

@@ -1,0 +1,524 @@
+"""The dashboards, each in the order of the questions that somebody asks at 3 a.m."""
+
+from board import Board
+from grafana_foundation_sdk.models import dashboard as dashboard_models
+
+RATE = "[$__rate_interval]"
+GOOD_IS_HIGH: list[tuple[float | None, str]] = [(None, "red"), (0.1, "orange"), (0.5, "green")]
+ZERO_IS_GOOD: list[tuple[float | None, str]] = [(None, "green"), (1, "red")]
+
+
+def quantile(share: float, metric: str, *, by: str = "", where: str = "") -> str:
+    """Return the expression of a quantile of a histogram."""
+    labels = f"le, {by}" if by else "le"
+    return f"histogram_quantile({share}, sum by ({labels}) (rate(caudal_{metric}_bucket{{{where}}}{RATE})))"
+
+
+def sla() -> Board:
+    board = Board(
+        "caudal-sla", "Caudal: promises", "Does the promise to customers hold, and how much budget is left?"
+    )
+    board.row("Promises")
+    for slo, title in (
+        ("ingress-availability", "Accepting"),
+        ("ingress-latency", "Accept latency"),
+        ("submit-timeliness-urgent", "OTP in time"),
+        ("promised-rate", "Promised rate"),
+        ("receipt-processing", "Receipts stored"),
+        ("webhook-timeliness", "Customers told"),
+    ):
+        board.figure(
+            f"{title}: budget left",
+            "Part of the error budget of 30 days that is left; below 0 the promise is broken.",
+            f'slo:period_error_budget_remaining:ratio{{slo="{slo}"}}',
+            unit="percentunit",
+            steps=GOOD_IS_HIGH,
+            legend="{{slo}}",
+        )
+    board.lines(
+        "Burn rate",
+        "How many times faster than allowed each budget goes. 1 uses it up in 30 days; 14.4 pages.",
+        [("slo:current_burn_rate:ratio", "{{slo}}")],
+        unit="short",
+    )
+    board.lines(
+        "Budget left over time",
+        "Part of the 30-day error budget that is left.",
+        [("slo:period_error_budget_remaining:ratio", "{{slo}}")],
+        unit="percentunit",
+        top=1,
+    )
+    board.row("Messages")
+    board.lines(
+        "Through the gateway",
+        "Messages a second: accepted, submitted (segments), final.",
+        [
+            (f"sum(rate(caudal_messages_accepted_total{RATE}))", "accepted"),
+            (f"sum(rate(caudal_carrier_segments_submitted_total{RATE}))", "segments submitted"),
+            (f"sum(rate(caudal_messages_final_total{RATE}))", "final"),
+        ],
+        unit="reqps",
+    )
+    board.lines(
+        "Accepted to acknowledged by a carrier, p99",
+        "By class. An OTP is promised within 5 s.",
+        [(quantile(0.99, "message_submit_delay_seconds", by="class"), "{{class}}")],
+        unit="s",
+    )
+    board.lines(
+        "Contract against actual",
+        "Segments a second submitted, as part of what each carrier sold.",
+        [
+            (
+                (
+                    f"sum by (carrier) (rate(caudal_carrier_segments_submitted_total{RATE}))"
+                    " / sum by (carrier) (caudal_carrier_mps_limit > 0)"
+                ),
+                "{{carrier}}",
+            )
+        ],
+        unit="percentunit",
+    )
+    board.lines(
+        "Delivered of final",
+        "By carrier, over the last hour.",
+        [
+            (
+                (
+                    'sum by (carrier) (increase(caudal_messages_final_total{state="delivered"}[1h]))'
+                    " / (sum by (carrier) (increase(caudal_messages_final_total[1h])) > 0)"
+                ),
+                "{{carrier}}",
+            )
+        ],
+        unit="percentunit",
+        top=1,
+    )
+    return board
+
+
+def carriers() -> Board:
+    board = Board(
+        "caudal-carriers",
+        "Caudal: carriers",
+        "Which carrier is in trouble, and what keeps it from going faster?",
+        carriers=True,
+    )
+    chosen = 'carrier=~"$carrier"'
+    board.row("State")
+    board.figure(
+        "Binds up",
+        "Binds that are bound or throttled, by carrier.",
+        f'sum by (carrier) (caudal_carrier_bind_state{{{chosen},state=~"bound|throttled"}})',
+        unit="short",
+        width=8,
+        legend="{{carrier}}",
+        steps=[(None, "red"), (1, "green")],
+    )
+    board.figure(
+        "Breaker open",
+        "1 where a carrier's breaker is open.",
+        f'max by (carrier) (caudal_carrier_circuit_state{{{chosen},state="open"}})',
+        unit="short",
+        width=8,
+        legend="{{carrier}}",
+        steps=ZERO_IS_GOOD,
+    )
+    board.figure(
+        "Held by an operator",
+        "1 while an operator pauses or drains the carrier.",
+        f"max by (carrier) (caudal_carrier_paused{{{chosen}}})",
+        unit="short",
+        width=8,
+        legend="{{carrier}}",
+        steps=[(None, "green"), (1, "orange")],
+    )
+    board.row("Rate")
+    board.lines(
+        "Segments submitted",
+        "A second, by carrier, with the contract and what throttle answers left of it.",
+        [
+            (
+                f"sum by (carrier) (rate(caudal_carrier_segments_submitted_total{{{chosen}}}{RATE}))",
+                "{{carrier}}",
+            ),
+            (f"sum by (carrier) (caudal_carrier_mps_limit{{{chosen}}})", "{{carrier}} contract"),
+            (f"sum by (carrier) (caudal_carrier_mps_effective_limit{{{chosen}}})", "{{carrier}} effective"),
+        ],
+        unit="reqps",
+    )
+    board.lines(
+        "Waiting by class",
+        "Records on the lanes that no carrier has taken yet.",
+        [
+            (
+                'sum by (topic) (max by (topic, group) (caudal_queue_lag_messages{topic=~"lane[.]($carrier)[.].*"}))',
+                "{{topic}}",
+            )
+        ],
+        unit="short",
+        stacked=True,
+    )
+    board.lines(
+        "Window",
+        "Submits without an answer, and how many may be.",
+        [
+            (f"sum by (carrier) (caudal_carrier_window_in_use{{{chosen}}})", "{{carrier}} in use"),
+            (f"sum by (carrier) (caudal_carrier_window_size{{{chosen}}})", "{{carrier}} size"),
+        ],
+        unit="short",
+    )
+    board.lines(
+        "Response time",
+        "Submit to response: median and p99.",
+        [
+            (quantile(0.5, "carrier_submit_duration_seconds", by="carrier", where=chosen), "{{carrier}} p50"),
+            (
+                quantile(0.99, "carrier_submit_duration_seconds", by="carrier", where=chosen),
+                "{{carrier}} p99",
+            ),
+        ],
+        unit="s",
+    )
+    board.row("Answers")
+    board.lines(
+        "Answers by status",
+        "A second; ESME_ROK left out.",
+        [
+            (
+                (
+                    "sum by (carrier, command_status) (rate(caudal_carrier_submit_responses_total"
+                    f'{{{chosen},command_status!="ESME_ROK"}}{RATE}))'
+                ),
+                "{{carrier}} {{command_status}}",
+            )
+        ],
+        unit="reqps",
+    )
+    board.lines(
+        "Throttled, timed out, failed over",
+        "A second.",
+        [
+            (
+                f"sum by (carrier) (rate(caudal_carrier_throttled_total{{{chosen}}}{RATE}))",
+                "{{carrier}} throttled",
+            ),
+            (
+                f"sum by (carrier) (rate(caudal_carrier_submit_timeouts_total{{{chosen}}}{RATE}))",
+                "{{carrier}} no answer",
+            ),
+            (
+                (
+                    "sum by (from_carrier, to_carrier) (rate(caudal_message_failovers_total"
+                    f'{{from_carrier=~"$carrier"}}{RATE})) > 0'
+                ),
+                "{{from_carrier}} to {{to_carrier}}",
+            ),
+        ],
+        unit="reqps",
+    )
+    board.lines(
+        "Accepted to acknowledged, p99",
+        "By carrier and class.",
+        [
+            (
+                quantile(0.99, "message_submit_delay_seconds", by="carrier, class", where=chosen),
+                "{{carrier}} {{class}}",
+            )
+        ],
+        unit="s",
+    )
+    board.lines(
+        "Bind changes",
+        "In each five minutes, by state entered.",
+        [
+            (
+                f"sum by (carrier, to_state) (increase(caudal_carrier_bind_transitions_total{{{chosen}}}[5m])) > 0",
+                "{{carrier}} {{to_state}}",
+            )
+        ],
+        unit="short",
+    )
+    board.row("Receipts")
+    board.lines(
+        "Final states",
+        "Messages a second.",
+        [(f"sum by (state) (rate(caudal_messages_final_total{{{chosen}}}{RATE}))", "{{state}}")],
+        unit="reqps",
+        stacked=True,
+    )
+    board.lines(
+        "Submit to final receipt",
+        "Median and p95.",
+        [
+            (quantile(0.5, "dlr_latency_seconds", by="carrier", where=chosen), "{{carrier}} p50"),
+            (quantile(0.95, "dlr_latency_seconds", by="carrier", where=chosen), "{{carrier}} p95"),
+        ],
+        unit="s",
+    )
+    board.lines(
+        "Receipts that need a look",
+        "A second: without a message yet, repeated, out of order.",
+        [
+            (
+                f"sum by (carrier) (rate(caudal_dlr_unmatched_total{{{chosen}}}{RATE}))",
+                "{{carrier}} unmatched",
+            ),
+            (
+                f"sum by (carrier) (rate(caudal_dlr_duplicate_total{{{chosen}}}{RATE}))",
+                "{{carrier}} repeated",
+            ),
+            (
+                f"sum by (carrier) (rate(caudal_dlr_out_of_order_total{{{chosen}}}{RATE}))",
+                "{{carrier}} out of order",
+            ),
+        ],
+        unit="reqps",
+    )
+    board.lines(
+        "Replies",
+        "Messages from people, a second.",
+        [(f"sum by (carrier) (rate(caudal_mo_received_total{{{chosen}}}{RATE}))", "{{carrier}}")],
+        unit="reqps",
+    )
+    return board
+
+
+def pipeline() -> Board:
+    board = Board(
+        "caudal-pipeline", "Caudal: pipeline", "Where between the API and the customer do messages wait?"
+    )
+    board.row("Intake")
+    board.lines(
+        "Requests",
+        "A second, by route and answer.",
+        [(f"sum by (route, code) (rate(caudal_http_requests_total{RATE})) > 0", "{{route}} {{code}}")],
+        unit="reqps",
+    )
+    board.lines(
+        "Time to answer",
+        "p50 and p99 of requests that send messages.",
+        [
+            (
+                quantile(
+                    share,
+                    "http_request_duration_seconds",
+                    by="route",
+                    where='route=~"/v1/messages(:batch)?",method="POST"',
+                ),
+                f"{{{{route}}}} p{share * 100:.0f}",
+            )
+            for share in (0.5, 0.99)
+        ],
+        unit="s",
+    )
+    board.lines(
+        "Accepted and refused",
+        "Messages a second, by class and by reason.",
+        [
+            (f"sum by (class) (rate(caudal_messages_accepted_total{RATE}))", "{{class}}"),
+            (f"sum by (reason) (rate(caudal_messages_rejected_total{RATE})) > 0", "refused: {{reason}}"),
+            (f"sum by (stage) (rate(caudal_messages_deduplicated_total{RATE})) > 0", "repeats: {{stage}}"),
+        ],
+        unit="reqps",
+    )
+    board.lines(
+        "Durable append",
+        "p50 and p99 of one group commit of accepted messages.",
+        [
+            (quantile(0.5, "ingress_produce_duration_seconds"), "p50"),
+            (quantile(0.99, "ingress_produce_duration_seconds"), "p99"),
+        ],
+        unit="s",
+    )
+    board.row("Queues")
+    board.lines(
+        "Lag",
+        "Records not yet committed, by topic.",
+        [("sum by (topic) (max by (topic, group) (caudal_queue_lag_messages))", "{{topic}}")],
+        unit="short",
+    )
+    board.lines(
+        "Age of the oldest",
+        "How long the oldest record of each queue has waited.",
+        [
+            (
+                "clamp_min(time() - min by (queue) (caudal_queue_oldest_message_timestamp_seconds > 0), 0)",
+                "{{queue}}",
+            )
+        ],
+        unit="s",
+    )
+    board.lines(
+        "Since the last progress",
+        "Of each consumer.",
+        [
+            (
+                (
+                    "clamp_min(time() - max by (topic, group)"
+                    " (caudal_queue_consumer_last_progress_timestamp_seconds > 0), 0)"
+                ),
+                "{{group}} of {{topic}}",
+            )
+        ],
+        unit="s",
+    )
+    board.lines(
+        "Dead records",
+        "In each five minutes, by reason.",
+        [("sum by (reason) (increase(caudal_messages_dead_lettered_total[5m]))", "{{reason}}")],
+        unit="short",
+    )
+    board.row("Receipts and store")
+    board.lines(
+        "Receipt received to stored",
+        "p50, p95, p99.",
+        [(quantile(share, "dlr_processing_seconds"), f"p{share * 100:.0f}") for share in (0.5, 0.95, 0.99)],
+        unit="s",
+    )
+    board.lines(
+        "Receipts that wait",
+        "Parked for their message, and given up.",
+        [
+            ("max(caudal_dlr_parked_receipts)", "parked"),
+            ("max(caudal_dlr_orphan_receipts)", "given up"),
+        ],
+        unit="short",
+    )
+    board.lines(
+        "Batches",
+        "p99 of the time that one takes to write, by table.",
+        [(quantile(0.99, "store_write_duration_seconds", by="table"), "{{table}}")],
+        unit="s",
+    )
+    board.lines(
+        "Rows in a batch",
+        "Mean, by table.",
+        [
+            (
+                (
+                    f"sum by (table) (rate(caudal_store_batch_rows_sum{RATE}))"
+                    f" / sum by (table) (rate(caudal_store_batch_rows_count{RATE}) > 0)"
+                ),
+                "{{table}}",
+            )
+        ],
+        unit="short",
+    )
+    board.lines(
+        "Failed batches",
+        "In each five minutes. They are tried again.",
+        [("sum by (table, reason) (increase(caudal_store_errors_total[5m])) > 0", "{{table}} {{reason}}")],
+        unit="short",
+    )
+    return board
+
+
+def webhooks() -> Board:
+    board = Board("caudal-webhooks", "Caudal: webhooks", "Do customers learn what happened, and when?")
+    board.row("Now")
+    board.figure(
+        "Events that wait",
+        "For their delivery or their next try.",
+        "max(caudal_webhook_pending)",
+        unit="short",
+        width=8,
+    )
+    board.figure(
+        "Endpoints disabled",
+        "For what they answered.",
+        "max(caudal_webhook_endpoints_disabled)",
+        unit="short",
+        width=8,
+        steps=ZERO_IS_GOOD,
+    )
+    board.figure(
+        "Delivered at the first try",
+        "Part of the attempts that were answered 2xx, over the last hour.",
+        'sum(increase(caudal_webhook_attempts_total{outcome="ok"}[1h])) / (sum(increase(caudal_webhook_attempts_total[1h])) > 0)',
+        unit="percentunit",
+        width=8,
+        steps=[(None, "red"), (0.9, "orange"), (0.99, "green")],
+    )
+    board.row("Over time")
+    board.lines(
+        "Attempts",
+        "Events a second, by outcome.",
+        [(f"sum by (outcome) (rate(caudal_webhook_attempts_total{RATE}))", "{{outcome}}")],
+        unit="reqps",
+        stacked=True,
+    )
+    board.lines(
+        "Event to the first 2xx",
+        "p50, p95, p99.",
+        [
+            (quantile(share, "webhook_delivery_delay_seconds"), f"p{share * 100:.0f}")
+            for share in (0.5, 0.95, 0.99)
+        ],
+        unit="s",
+    )
+    board.lines("Waiting", "Events, over time.", [("max(caudal_webhook_pending)", "events")], unit="short")
+    return board
+
+
+def runtime() -> Board:
+    board = Board("caudal-runtime", "Caudal: runtime", "Are the processes well?")
+    board.row("Processes")
+    board.lines(
+        "CPU",
+        "Cores in use, by process. One process uses at most about one.",
+        [
+            (
+                f'sum by (role, instance) (rate(process_cpu_seconds_total{{job="caudal"}}{RATE}))',
+                "{{role}} {{instance}}",
+            )
+        ],
+        unit="short",
+    )
+    board.lines(
+        "Memory",
+        "Resident, by process.",
+        [('sum by (role, instance) (process_resident_memory_bytes{job="caudal"})', "{{role}} {{instance}}")],
+        unit="bytes",
+    )
+    board.lines(
+        "Event loop lag",
+        "p99 of how late a sleep of 0.1 s ends: the first thing to look at.",
+        [(quantile(0.99, "event_loop_lag_seconds", by="role, instance"), "{{role}} {{instance}}")],
+        unit="s",
+    )
+    board.lines(
+        "Open files",
+        "By process.",
+        [('sum by (role, instance) (process_open_fds{job="caudal"})', "{{role}} {{instance}}")],
+        unit="short",
+    )
+    board.row("Supervision")
+    board.lines(
+        "Roles up",
+        "1 while the role runs.",
+        [("min by (role) (caudal_role_up)", "{{role}}")],
+        unit="short",
+        top=1,
+    )
+    board.lines(
+        "Restarts",
+        "Of each role, in each five minutes.",
+        [("sum by (role) (increase(caudal_role_restarts_total[5m]))", "{{role}}")],
+        unit="short",
+    )
+    board.lines(
+        "Version",
+        "Processes by the version they run.",
+        [("count by (version) (caudal_build_info)", "{{version}}")],
+        unit="short",
+    )
+    return board
+
+
+BOARDS = (sla, carriers, pipeline, webhooks, runtime)
+
+
+def all_boards() -> dict[str, dashboard_models.Dashboard]:
+    """Return the dashboards by uid."""
+    return {board.uid: board.build() for board in (make() for make in BOARDS)}
