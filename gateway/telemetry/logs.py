@@ -1,10 +1,15 @@
-"""Logs: structlog JSON lines on standard output, full numbers masked whatever the caller passes (P8)."""
+"""Logs: structlog JSON lines on standard output, full numbers masked whatever the caller passes (P8).
 
+A flood of one line is not repeated: after some of them in a window the rest are counted, and said in one line.
+"""
+
+import atexit
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
-from typing import Any
+from collections.abc import Callable, MutableMapping
+from time import monotonic
+from typing import Any, Final
 
 import structlog
 
@@ -12,6 +17,10 @@ _NUMBER = re.compile(r"(?<![\w-])\+?(\d{3,5})\d{4,8}(\d{2})(?![\w-])")
 _MASKED_KEYS = frozenset({"recipient", "destination_addr", "to"})
 _FORBIDDEN_KEYS = frozenset({"text", "short_message", "password", "body"})
 _LEVELS = {name.lower(): number for name, number in logging.getLevelNamesMapping().items()}
+
+FLOOD_LINES: Final = 10
+FLOOD_WINDOW_S: Final = 10.0
+MAX_WATCHED_LINES: Final = 1_000
 
 # Asked for every line: a level that is part of the cached loggers could not change while they live.
 _least = [logging.INFO]
@@ -42,6 +51,67 @@ def _drop_below(_: Any, method: str, line: MutableMapping[str, Any]) -> MutableM
     return line
 
 
+class FloodGuard:
+    """Lets `lines` of one event (and carrier) through in each window, and says how many more there were.
+
+    Whoever logs next, of whatever event, finds what has ended: `write` gets a summary for it. At most
+    MAX_WATCHED_LINES different ones are told apart; beyond that new ones pass unwatched until a window has ended.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[dict[str, Any]], None],
+        *,
+        lines: int = FLOOD_LINES,
+        window_s: float = FLOOD_WINDOW_S,
+        now: Callable[[], float] = monotonic,
+    ) -> None:
+        self._write = write
+        self._lines = lines
+        self._window_s = window_s
+        self._now = now
+        self._since: dict[tuple[str, str, str], list[float]] = {}  # when its window began, lines in it
+        self._next_end = float("inf")
+
+    def __call__(self, _: Any, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        now = self._now()
+        if now >= self._next_end:
+            self._end_windows(now)
+        key = (method, str(line.get("event")), str(line.get("carrier", "")))
+        found = self._since.get(key)
+        if found is None:
+            if len(self._since) < MAX_WATCHED_LINES:
+                self._since[key] = [now, 1]
+                self._next_end = min(self._next_end, now + self._window_s)
+            return line
+        found[1] += 1
+        if found[1] > self._lines:
+            raise structlog.DropEvent
+        return line
+
+    def flush(self) -> None:
+        """Say now what every window has kept back."""
+        self._end_windows(float("inf"))
+
+    def _end_windows(self, now: float) -> None:
+        ended = [key for key, (began, _) in self._since.items() if now - began >= self._window_s]
+        for key in ended:
+            _, count = self._since.pop(key)
+            if count > self._lines:
+                method, event, carrier = key
+                summary: dict[str, Any] = {
+                    "event": "log.not_repeated",
+                    "of": event,
+                    "level": method,
+                    "lines": int(count) - self._lines,
+                    "within_s": self._window_s,
+                }
+                self._write(summary | ({"carrier": carrier} if carrier else {}))
+        self._next_end = min(
+            (began + self._window_s for began, _ in self._since.values()), default=float("inf")
+        )
+
+
 def set_level(level: str) -> None:
     """Log nothing below this level from now on."""
     _least[0] = _LEVELS[level]
@@ -50,15 +120,28 @@ def set_level(level: str) -> None:
 def configure_logs(*, level: str = "info", role: str = "") -> None:
     """Set up structlog for this process; call once, at start."""
     set_level(level)
+    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts")
+    render = structlog.processors.JSONRenderer(ensure_ascii=False)
+
+    def say(summary: dict[str, Any]) -> None:
+        merged = structlog.contextvars.merge_contextvars(None, "warning", summary)
+        sys.stdout.write(
+            f"{render(None, 'warning', _redact(None, 'warning', stamp(None, 'warning', merged)))!s}\n"
+        )
+        sys.stdout.flush()
+
+    guard = FloodGuard(say)
+    atexit.register(guard.flush)
     structlog.configure(
         processors=[
             _drop_below,
+            guard,
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+            stamp,
             structlog.processors.format_exc_info,
             _redact,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
+            render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
