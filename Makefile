@@ -58,12 +58,14 @@ bench: dev ## messages per second and CPU seconds per 1,000 messages, by process
 	$(BIN)/python -m tests.perf.bench
 	$(BIN)/python -m tests.perf.bench_smpp
 	$(BIN)/python -m tests.perf.bench_lane
+	$(BIN)/python -m tests.perf.bench_http
 	$(BIN)/python -m tests.perf.bench_webhooks
 	$(BIN)/python -m tests.perf.receipt_storm --count 30000 --background 0
 
 docs: dev ## write the pages that are made from code and tests
 	$(BIN)/python deploy/docs/make_pages.py
 	$(BIN)/python deploy/docs/make_carriers.py
+	$(BIN)/python deploy/docs/make_callbacks.py
 	$(BIN)/python deploy/docs/make_compliance.py
 	$(BIN)/python deploy/slo/make_rules.py
 	$(BIN)/python deploy/grafana/make_dashboards.py

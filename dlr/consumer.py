@@ -1,24 +1,25 @@
-"""dlr: receipts of the bus find their segment and become events (D8). Runs in the role `back`.
+"""dlr: receipts of the bus find their segment, deliver its message or become events (D8). Runs in the role `back`.
 
-It is the only writer of a submission's receipt columns. One batch is one transaction: look-up, judgement, update,
-parking, events, position.
+It is the only writer of a submission's receipt columns. One batch is one transaction: look-up, judgement, states of
+messages that are delivered by it, update, parking, events, position.
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 import msgspec
-from prometheus_client import CollectorRegistry
 
 from dlr.aggregate import weigh
-from dlr.correlate import Effect, after, judge, keys_of, match
+from dlr.correlate import Effect, after, is_plain, judge, keys_of, match
+from dlr.metrics import DlrMetrics
 from dlr.parking import PARKED_MS, Parking
+from dlr.steps import step_news, step_receipted
 from gateway.bus.codec import decode_as, encode
 from gateway.bus.reader import BatchReader, Taken
 from gateway.bus.reader_metrics import ReaderMetrics
+from gateway.bus.sharing import Share
 from gateway.bus.topics import DLR_GROUP, EVENTS, RECEIPTS, RECORDER_GROUP
 from gateway.domain.events import Receipted
 from gateway.domain.lifecycle import FINALS, State
@@ -27,15 +28,16 @@ from gateway.ports.bus import Bus, Commit, Record, Transaction
 from gateway.ports.clock import Clock
 from gateway.ports.record_store import (
     CarrierKey,
-    DeadRow,
+    Delivered,
+    FinalCount,
     ParkedRow,
     ParkedStore,
+    ReadMark,
     ReceiptStore,
     ReceiptUpdate,
     Submission,
 )
 from gateway.ports.store import Transactions
-from gateway.telemetry.metrics import counter, histogram, observe_many
 
 SETTLE_S: Final = 0.2
 """How old a receipt should be before it is looked up: the recorder is then done with its submission as a rule."""
@@ -64,47 +66,6 @@ _TEXT_FIELDS: Final = (
 _Place = tuple[UUID, int, int]
 
 
-class DlrMetrics:
-    """One bundle per process. `carriers` are the configured ids, so that every series exists from the start."""
-
-    def __init__(self, registry: CollectorRegistry, *, carriers: Sequence[str] = ()) -> None:
-        self.received = counter(registry, "dlr_received_total")
-        self.latency = histogram(registry, "dlr_latency_seconds")
-        self._processing = histogram(registry, "dlr_processing_seconds")
-        self.unmatched = counter(registry, "dlr_unmatched_total")
-        self.duplicate = counter(registry, "dlr_duplicate_total")
-        self.out_of_order = counter(registry, "dlr_out_of_order_total")
-        self.touch(carriers)
-
-    def touch(self, carriers: Sequence[str]) -> None:
-        """Make the series of these carriers exist."""
-        for carrier in carriers:
-            for state in MessageState:
-                self.received.labels(carrier, state.value)
-            for one in (self.latency, self.unmatched, self.duplicate, self.out_of_order):
-                one.labels(carrier)
-
-    def judged(self, counted: Sequence[tuple[Receipt, Submission, Effect]], *, now_ms: int) -> None:
-        """Count the receipts of a batch that found their segment and are stored now."""
-        kinds = Counter((receipt.carrier, receipt.message_state, effect) for receipt, _, effect in counted)
-        for (carrier, message_state, effect), count in kinds.items():
-            self.received.labels(carrier, message_state.value).inc(count)
-            if effect is Effect.DUPLICATE:
-                self.duplicate.labels(carrier).inc(count)
-            elif effect is not Effect.APPLIED:
-                self.out_of_order.labels(carrier).inc(count)
-        stored_s: list[float] = []
-        waited_s: dict[str, list[float]] = {carrier: [] for carrier, _, _ in kinds}
-        for receipt, submission, effect in counted:
-            received_at = receipt.received_at
-            stored_s.append(max(0, now_ms - received_at) / 1000)
-            if effect is Effect.APPLIED and submission.receipt_state in FINALS:
-                waited_s[receipt.carrier].append(max(0, received_at - submission.submitted_at) / 1000)
-        observe_many(self._processing, stored_s)
-        for carrier, waited in waited_s.items():
-            observe_many(self.latency.labels(carrier), waited)
-
-
 class _Kept(msgspec.Struct, omit_defaults=True):
     """What stays of a receipt on its submission: the columns beside it say the rest."""
 
@@ -130,8 +91,24 @@ class _Judged:
     updates: dict[_Place, ReceiptUpdate] = field(default_factory=dict)
     parked: list[ParkedRow] = field(default_factory=list)
     parked_keys: list[CarrierKey] = field(default_factory=list)
+    delivered: dict[UUID, Delivered] = field(default_factory=dict)
+    read: list[ReadMark] = field(default_factory=list)
+    plain: list[tuple[Receipt, Submission]] = field(default_factory=list)
     counted: list[tuple[Receipt, Submission, Effect]] = field(default_factory=list)
     unmatched: list[Receipt] = field(default_factory=list)
+    doubles: list[str] = field(default_factory=list)
+
+
+class States(Protocol):
+    """`gateway.recorder.states.States`, handed in by the wiring: the recorder and dlr do not import each other."""
+
+    async def deliver(
+        self, tx: Transaction, rows: Sequence[Delivered]
+    ) -> tuple[list[FinalCount], list[Record]]:
+        """Move messages to delivered; return what became final by this, and records that tell of it."""
+
+    def count(self, finals: Iterable[FinalCount]) -> None:
+        """Count what became final, once it is committed."""
 
 
 class DlrConsumer:
@@ -144,20 +121,21 @@ class DlrConsumer:
         db: Transactions,
         submissions: ReceiptStore,
         parked: ParkedStore,
+        states: States,
         clock: Clock,
         metrics: DlrMetrics,
         reader_metrics: ReaderMetrics,
+        share: Share | None = None,
         partitions: Sequence[int] | None = None,
         batch_limit: int = 1000,
         settle_s: float = SETTLE_S,
     ) -> None:
         self._bus = bus
-        self._db = db
         self._submissions = submissions
         self._parked = parked
+        self._states = states
         self._clock = clock
         self._metrics = metrics
-        self._dead = reader_metrics.dead
         self._settle_ms = settle_s * 1000
         self._batch_limit = batch_limit
         self._parking = Parking(bus, db=db, submissions=submissions, parked=parked, clock=clock)
@@ -167,8 +145,11 @@ class DlrConsumer:
             group=DLR_GROUP,
             topic=RECEIPTS,
             table="submissions",
+            db=db,
+            dead=submissions,
             clock=clock,
             metrics=reader_metrics,
+            share=share,
             partitions=partitions,
             limit=batch_limit,
         )
@@ -183,46 +164,29 @@ class DlrConsumer:
 
     async def handle(self, batch: Sequence[Taken], commits: Sequence[Commit]) -> None:
         """Write one batch; RowRejectedError when the database refuses one of its values for good."""
-        receipts, dead = self._decode(batch)
+        receipts, dead = self.reader.decoded(batch, _decode)
         await self._let_settle(receipts)
-        async with self._db.transaction() as tx:
+        async with self.reader.transaction(commits) as tx:
             judged = await self._judge(tx, receipts)
+            finals, told = await self._states.deliver(tx, list(judged.delivered.values()))
             await self._submissions.apply(tx, list(judged.updates.values()))
+            await self._submissions.mark_read(tx, judged.read)
             await self._parked.park(tx, judged.parked)
             if dead:
                 await self._submissions.insert_dead(tx, dead)
-            if judged.events:
-                await self._bus.append(judged.events, commits=commits, tx=tx)
+            appended = judged.events + told
+            if appended:
+                await self._bus.append(appended, commits=commits, tx=tx)
             else:
                 await self._bus.commit(commits, tx=tx)
-        self._metrics.judged(judged.counted, now_ms=self._clock.now_ms())
+        self._states.count(finals)
+        self._metrics.judged(judged.plain, judged.counted, now_ms=self._clock.now_ms())
         for receipt in judged.unmatched:
             self._metrics.unmatched.labels(receipt.carrier).inc()
-        if dead:
-            self._dead.labels("envelope").inc(len(dead))
+        for carrier in judged.doubles:
+            self._metrics.doubles.labels(carrier).inc()
+        self.reader.count_dead(dead)
         await self._parking.look_again(judged.parked_keys)
-
-    async def bury(self, record: Taken, error: str, commits: Sequence[Commit]) -> None:
-        """Keep a record that can never be processed, and go past it."""
-        row = DeadRow(RECEIPTS, record.partition, record.offset, record.value, error, self._clock.now_ms())
-        async with self._db.transaction() as tx:
-            await self._submissions.insert_dead(tx, [row])
-            await self._bus.commit(commits, tx=tx)
-
-    def _decode(self, batch: Sequence[Taken]) -> tuple[list[tuple[Receipt, bytes]], list[DeadRow]]:
-        receipts: list[tuple[Receipt, bytes]] = []
-        dead: list[DeadRow] = []
-        for record in batch:
-            try:
-                receipt: Receipt = decode_as(Receipt, record.value)
-                if _NUL in record.value:
-                    receipt = _storable(receipt)
-                receipts.append((receipt, record.value))
-            except Exception as error:  # noqa: BLE001 - one bad record must not stop all the others
-                text = f"{type(error).__name__}: {error}"[:500]
-                now_ms = self._clock.now_ms()
-                dead.append(DeadRow(RECEIPTS, record.partition, record.offset, record.value, text, now_ms))
-        return receipts, dead
 
     async def _let_settle(self, receipts: Sequence[tuple[Receipt, bytes]]) -> None:
         # A fast carrier's receipt overtakes the recorder, which waits for company; parking such a receipt costs
@@ -230,13 +194,13 @@ class DlrConsumer:
         newest_at = max((receipt.received_at for receipt, _ in receipts), default=0)
         age_ms = self._clock.now_ms() - newest_at
         await self.reader.pause(min(self._settle_ms, self._settle_ms - age_ms) / 1000)
-        if len(receipts) >= self._batch_limit // self._bus.partitions(RECEIPTS):
+        if len(receipts) >= self._batch_limit // self.reader.width:
             await self._let_recorder_follow()
 
     async def _let_recorder_follow(self) -> None:
         """Wait, for two seconds at most, while the recorder has more than a batch or two of events before it.
 
-        In a storm of receipts we would fill its topic, and the submissions of what is sent meanwhile would be recorded
+        In a storm of receipts we would take its time, and the submissions of what is sent meanwhile would be recorded
         so late that their receipts are parked. Waiting costs nothing: it is the recorder that works in the meantime.
         """
         for _ in range(_MAX_LOOKS):
@@ -259,8 +223,19 @@ class DlrConsumer:
                 pairs.append((receipt, submission))
         shared = await self._shared(tx, pairs)
         known: dict[UUID, dict[_Place, Submission]] = {}
-        for receipt, submission in pairs:
-            of_message = shared.get(submission.message_id) or known.setdefault(submission.message_id, {})
+        for pair in pairs:
+            receipt, submission = pair
+            message_id = submission.message_id
+            if message_id not in known and message_id not in shared and is_plain(receipt, submission):
+                # What `_judge_one` comes to for it, at a third of the price.
+                known[message_id] = {submission[:3]: after(submission, receipt, Effect.APPLIED)}
+                judged.updates[submission[:3]] = ReceiptUpdate(
+                    message_id, 1, 1, State.DELIVERED, self._kept(receipt)
+                )
+                judged.delivered[message_id] = Delivered(message_id, receipt.received_at)
+                judged.plain.append(pair)
+                continue
+            of_message = shared.get(message_id) or known.setdefault(message_id, {})
             self._judge_one(judged, receipt, found=submission, of_message=of_message)
         return judged
 
@@ -287,7 +262,12 @@ class DlrConsumer:
         """
         shared: dict[UUID, dict[_Place, Submission]] = {}
         for receipt, one in pairs:
-            if one.segment_count > 1 or one.attempt > 1 or receipt.state not in _LEAVES_ATTEMPTS_ALONE:
+            if (
+                one.segment_count > 1
+                or one.attempt > 1
+                or one.steps_left
+                or receipt.state not in _LEAVES_ATTEMPTS_ALONE
+            ):
                 shared[one.message_id] = {}
         ids = list(shared)
         await self._submissions.lock_messages(tx, ids)
@@ -309,10 +289,24 @@ class DlrConsumer:
         if effect is Effect.APPLIED:
             judged.updates[place] = ReceiptUpdate(*place, state, self._kept(receipt))
             is_kept = state in FINALS
+        elif effect is Effect.READ:
+            judged.read.append(ReadMark(*place, receipt.received_at))
         message_state, partial = weigh(of_message.values(), submission.segment_count)
+        if is_kept and (submission.steps_left or len(of_message) > 1):
+            error = "" if state is State.DELIVERED else _error(receipt)
+            news = step_news(receipt, submission, of_message.values(), error)
+            judged.events += news.records
+            judged.doubles += [receipt.carrier] * news.is_double
         if is_kept and message_state not in FINALS:
             # The timeline reads it from the submission, and the message waits for its other segments: it was
             # recorded as submitted together with this one, so there is nothing that the recorder would change.
+            return
+        if is_kept and message_state is State.DELIVERED and not (partial or submission.steps_left):
+            # The timeline reads it from the submission, and the message needs no event to be moved: that is done
+            # with the submission, in one transaction.
+            judged.delivered.setdefault(
+                submission.message_id, Delivered(submission.message_id, receipt.received_at)
+            )
             return
         event = Receipted(
             submission.message_id,
@@ -326,6 +320,8 @@ class DlrConsumer:
             partial,
             None if is_kept else receipt,
         )
+        if submission.steps_left:  # the recorder notes which of its channels the message was delivered on
+            event = step_receipted(event, submission.steps_left)
         judged.events.append(Record(EVENTS, submission.message_id.bytes, encode(event)))
 
     def _park(self, receipt: Receipt, value: bytes) -> ParkedRow:
@@ -357,6 +353,11 @@ class DlrConsumer:
             kept.parked_at = receipt.parked_at
             kept.paired_at = self._clock.now_ms()
         return _json(kept).decode()
+
+
+def _decode(record: Taken) -> tuple[Receipt, bytes]:
+    receipt: Receipt = decode_as(Receipt, record.value)
+    return (_storable(receipt) if _NUL in record.value else receipt), record.value
 
 
 def _error(receipt: Receipt) -> str:

@@ -29,6 +29,7 @@ class Effect(StrEnum):
     DUPLICATE = "duplicate"
     LATE = "late"
     CONFLICT = "conflict"
+    READ = "read"  # news of a delivered segment, which stays delivered
 
 
 def keys_of(receipt: Receipt) -> tuple[CarrierKey, ...]:
@@ -69,7 +70,7 @@ def judge(submission: Submission, receipt: Receipt) -> Effect:
     if now in FINALS:
         if to not in FINALS:
             return Effect.LATE
-        return Effect.DUPLICATE if to is now else Effect.CONFLICT
+        return _again(submission, receipt) if to is now else Effect.CONFLICT
     known = submission.receipt_stat
     if known is not None and to not in FINALS:
         if known == receipt.message_state:
@@ -79,9 +80,33 @@ def judge(submission: Submission, receipt: Receipt) -> Effect:
     return Effect.APPLIED
 
 
+def _again(submission: Submission, receipt: Receipt) -> Effect:
+    """Return what a receipt does that says the same final once more; read is more than delivered."""
+    was_read = submission.receipt_stat == MessageState.READ or submission.read_at is not None
+    if receipt.message_state is MessageState.READ:
+        return Effect.DUPLICATE if was_read else Effect.READ
+    # A channel that tells both may tell them in any order: the delivery was overtaken.
+    return Effect.LATE if submission.receipt_stat == MessageState.READ else Effect.DUPLICATE
+
+
+def is_plain(receipt: Receipt, submission: Submission) -> bool:
+    """Tell whether this is what nearly all receipts are: the first one, delivered, of a message's only submit."""
+    return (
+        receipt.message_state is MessageState.DELIVERED
+        and not receipt.intermediate
+        and submission.receipt_state is None
+        and submission.state is State.SUBMITTED
+        and submission.segment_count == 1
+        and submission.attempt == 1
+        and not submission.steps_left
+    )
+
+
 def after(submission: Submission, receipt: Receipt, effect: Effect) -> Submission:
     """Return the submission as it is once the receipt was judged."""
+    if effect is Effect.READ:
+        return submission._replace(read_at=receipt.received_at)
     if effect is not Effect.APPLIED:
         return submission
     # The first five columns say which it is and what the submit said; `_replace` costs three times as much.
-    return Submission(*submission[:5], receipt.state, receipt.message_state, submission.submitted_at)
+    return Submission(*submission[:5], receipt.state, receipt.message_state, *submission[7:])

@@ -6,6 +6,7 @@ applies it unless something final came first. Runs in the role `back`.
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
@@ -24,9 +25,14 @@ _log = structlog.get_logger()
 RECEIPT_WAIT_MS: Final = 72 * 3600 * 1000
 """How long after the end of its validity a message may still get a receipt."""
 
+_LOOK_S: Final = 5.0
+
 
 class SilenceSweeper:
-    """Reads the days past the deadline in slices; a day without open messages is never read again."""
+    """Reads the days past the deadline in slices; a day without open messages is never read again.
+
+    Two processes would tell of each message twice: one for which `is_mine` says no leaves the round to another.
+    """
 
     def __init__(
         self,
@@ -37,6 +43,7 @@ class SilenceSweeper:
         every_s: float = 600.0,
         page_rows: int = 2000,
         wait_ms: int = RECEIPT_WAIT_MS,
+        is_mine: Callable[[], bool] = lambda: True,
     ) -> None:
         self._bus = bus
         self._store = store
@@ -44,6 +51,7 @@ class SilenceSweeper:
         self._every_s = every_s
         self._page_rows = page_rows
         self._wait_ms = wait_ms
+        self._is_mine = is_mine
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -53,11 +61,15 @@ class SilenceSweeper:
     async def run(self) -> None:
         """Sweep until `stop`; an error waits for the next round."""
         while not self._stopping.is_set():
+            pause_s = self._every_s
             try:
-                await self.sweep()
+                if self._is_mine():
+                    await self.sweep()
+                else:
+                    pause_s = min(_LOOK_S, pause_s)
             except Exception as error:  # noqa: BLE001 - the database may be away; the rows stay
                 _log.warning("silence.sweep_failed", error=type(error).__name__)
-            await self._pause(self._every_s)
+            await self._pause(pause_s)
 
     async def sweep(self) -> int:
         """Look through every day that may hold open messages; return how many were closed."""
@@ -65,7 +77,7 @@ class SilenceSweeper:
         closed = 0
         for day_at in await self._store.open_days(before_ms=deadline_ms):
             closed += await self._sweep_day(day_at, deadline_ms)
-            if self._stopping.is_set():
+            if self._stopping.is_set() or not self._is_mine():
                 break
         if closed:
             _log.info("silence.closed", messages=closed)

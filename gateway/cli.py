@@ -10,9 +10,11 @@ from pathlib import Path
 import click
 
 from gateway.commands.accounts import accounts
+from gateway.commands.carrier_test import carriers_test
 from gateway.commands.carriers import carriers
 from gateway.commands.dlq import dlq
 from gateway.commands.inbound import inbound
+from gateway.commands.optouts import optouts
 from gateway.commands.receipts import receipts
 from gateway.commands.routes import explain_route, routes
 from gateway.commands.shared import (
@@ -26,6 +28,7 @@ from gateway.commands.shared import (
     with_database,
 )
 from gateway.commands.smpp import smpp
+from gateway.commands.top import top
 from gateway.commands.webhooks import webhooks
 from gateway.settings import SettingsError, check_exposure
 
@@ -240,6 +243,8 @@ def inspect(what: str) -> None:
 
 
 main.add_command(accounts)
+main.add_command(optouts)
+carriers.add_command(carriers_test)
 carriers.add_command(explain_route)
 main.add_command(carriers)
 main.add_command(dlq)
@@ -248,6 +253,7 @@ main.add_command(receipts)
 main.add_command(routes)
 main.add_command(smpp)
 main.add_command(webhooks)
+main.add_command(top)
 
 
 if __name__ == "__main__":

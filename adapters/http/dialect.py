@@ -60,5 +60,8 @@ class HttpDialect(Protocol):
     def normalise_id(self, carrier_message_id: str) -> str:
         """Return a carrier's id in the form that receipts are matched in."""
 
+    def reference(self, segment: OutboundSegment) -> str:
+        """Return what receipts name the segment by as well when its answer was lost, empty where they do not."""
+
     def shown(self, request: HttpRequest) -> dict[str, object]:
         """Return a request for people: secrets and all but the last two digits of numbers masked."""

@@ -1,7 +1,6 @@
 """What a carrier's answer means for its segment, and our answers to what a carrier brings. Used by `bind` and `link`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from adapters.smpp.classify import StatusClass, StatusVerdict
@@ -16,18 +15,6 @@ _REFUSALS: dict[StatusClass, Refusal] = {
     "failover": Refusal.FAILOVER,
     "permanent": Refusal.PERMANENT,
 }
-
-
-@dataclass(slots=True)
-class BindCounts:
-    """What a bind has seen since the process began."""
-
-    submitted: int = 0
-    throttled: int = 0
-    timeouts: int = 0
-    receipts: int = 0
-    ambiguous: int = 0
-    unexpected: int = 0
 
 
 class Token(NamedTuple):

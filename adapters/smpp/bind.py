@@ -5,6 +5,7 @@ Only connecting and waiting are asynchronous; the work itself is `bind_work`'s.
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 from adapters.smpp.bind_work import BindWork
 from adapters.smpp.classify import classify
@@ -16,12 +17,12 @@ from adapters.smpp.session.events import (
     CloseReason,
 )
 from adapters.smpp.session.matrix import Role, SessionState
+from adapters.smpp.tapped import TappedTransport
 from adapters.smpp.transport import SmppTransport
 from adapters.smpp.wire import constants as c
-from gateway.ports.links import BindState, LinkWish
+from gateway.ports.links import BindState
 
 LEAVE_S = 5.0
-_BOUND_STATES = (BindState.BOUND, BindState.THROTTLED, BindState.PAUSED)
 
 
 class Bind(BindWork):
@@ -46,13 +47,6 @@ class Bind(BindWork):
         await self.presence.until_wanted()
         return not self._is_stopping
 
-    def stop(self) -> None:
-        """Take no more submits and do not reconnect; the session goes on until `unbind` or `abort`."""
-        self._is_stopping = True
-        self.presence.release()
-        if self.state in _BOUND_STATES:
-            self._change(BindState.DRAINING)
-
     def unbind(self) -> None:
         """Start the orderly end of the session."""
         if self.transport is not None:
@@ -63,43 +57,11 @@ class Bind(BindWork):
         if self.transport is not None:
             self.transport.abort()
 
+    def closing(self) -> asyncio.Future[None] | None:
+        """Return what is done once the socket is gone, None without a session."""
+        return None if self.transport is None else self.transport.closed
+
     # -- wishes ----------------------------------------------------------------------------------
-
-    def follow(self, wish: LinkWish) -> None:
-        """Do what an operator wishes of this bind, at once; repeating it changes nothing."""
-        presence = self.presence
-        presence.follow(wish, name=self.name)
-        self._resize(wish.window_slots or self._profile.window_slots)
-        if self._is_stopping:
-            return
-        if presence.is_leaving:
-            self.leave("drained")
-        elif presence.is_paused and self.state in (BindState.BOUND, BindState.THROTTLED):
-            self._change(BindState.PAUSED)
-        elif not presence.is_paused and self.state is BindState.PAUSED:
-            self._change(BindState.BOUND)
-
-    @property
-    def stands(self) -> asyncio.Event:
-        """Set while a session is bound and not on its way out."""
-        return self.presence.stands
-
-    def rebind(self) -> None:
-        """Unbind once the window is empty and bind again; a bind that is down tries again at once."""
-        if self.presence.is_wanted and not self._is_stopping:
-            self.leave("reconnect")
-            self.presence.hurry()
-
-    def leave(self, reason: str) -> None:
-        """Unbind once the window is empty; nothing is submitted from now on."""
-        self.presence.stands.clear()
-        if self.state is BindState.DRAINING:
-            return
-        self.presence.is_leaving = self.state in _BOUND_STATES
-        if not self.presence.is_leaving:
-            return  # what comes up while it is not wanted leaves at once
-        self._change(BindState.DRAINING, reason)
-        self.leave_if_empty()
 
     def leave_if_empty(self, *, is_late: bool = False) -> None:
         """Go on with `leave`; receipts that are not acknowledged yet are waited for, but not for ever."""
@@ -142,7 +104,8 @@ class Bind(BindWork):
             await transport.closed
 
     def _make_transport(self) -> SmppTransport:
-        return SmppTransport(
+        make = SmppTransport if self._tap is None else partial(TappedTransport, tap=self._tap)
+        return make(
             Role.ESME,
             config=self._config,
             on_events=self._on_events,
@@ -158,17 +121,7 @@ class Bind(BindWork):
         self._allows_tlvs = self._profile.interface_version >= c.INTERFACE_VERSION_3_4 and (
             version is None or version >= c.INTERFACE_VERSION_3_4
         )
-        self._bound_since_ns = now_ns
-        self.bound_since_ms = self._clock.now_ms()
-        self.last_error = ""
-        self.health.bound(now_ns)
-        self.pace.renew()
-        self.presence.stands.set()
-        self._change(BindState.PAUSED if self.presence.is_paused else BindState.BOUND)
-        if self._is_stopping:
-            self._change(BindState.DRAINING)
-        elif not self.presence.is_wanted:
-            self.leave("drained")
+        self._stands_bound(now_ns)
 
     def _refused(self, event: BindRefused, now_ns: int) -> None:
         verdict = classify("bind_resp", event.command_status)
@@ -215,8 +168,3 @@ class Bind(BindWork):
             self.health.stable()
         elif reason is CloseReason.CONNECTION_LOST and not self._answered_count:
             self.health.unreachable(now_ns)
-
-    def _went_down(self, reason: str, *, is_alert: bool = False, keeps_error: bool = False) -> None:
-        if not keeps_error:
-            self.last_error = reason
-        self._change(BindState.DOWN, reason, is_alert=is_alert)

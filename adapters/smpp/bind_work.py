@@ -6,17 +6,14 @@ between two states.
 
 import asyncio
 import ssl
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from abc import abstractmethod
+from collections.abc import Callable
 from typing import Protocol
 
-import structlog
-
-from adapters.smpp.answers import BindCounts, Token, acknowledge, failed_outcome
+from adapters.pace.bind import BindOwner, PacedBind
+from adapters.pace.pacing import BindPace
+from adapters.smpp.answers import Token, acknowledge, failed_outcome
 from adapters.smpp.classify import classify
-from adapters.smpp.health import BindHealth
-from adapters.smpp.pacing import BindPace, ThrottledSegments
-from adapters.smpp.presence import Presence
 from adapters.smpp.profile import BindMode, CarrierProfile
 from adapters.smpp.reconnect import Reconnect
 from adapters.smpp.session.events import (
@@ -30,6 +27,7 @@ from adapters.smpp.session.events import (
     Unanswered,
 )
 from adapters.smpp.session.sending import SessionConfig
+from adapters.smpp.tapped import Tap
 from adapters.smpp.translate import Translator
 from adapters.smpp.transport import SmppTransport
 from adapters.smpp.wire import constants as c
@@ -37,28 +35,16 @@ from adapters.smpp.wire.pdus import DataSm, DeliverSm
 from gateway.domain.message import OutboundSegment
 from gateway.domain.outcomes import Ambiguous, SubmitOutcome, Submitted, Unsent
 from gateway.ports.clock import Clock
-from gateway.ports.links import BindChanged, BindFigures, BindState, Inbound
-
-_log = structlog.get_logger()
-
-THROTTLED_FOR_NS = 5_000_000_000
+from gateway.ports.links import BindState, Inbound
 
 
-class BindOwner(Protocol):
-    """What a bind tells its link; all calls are synchronous and short."""
-
-    def on_slots(self) -> None: ...
-
-    def on_inbound(self, batch: Sequence[Inbound]) -> None: ...
-
-    def on_late_answer(self, segment: OutboundSegment, outcome: Submitted) -> None: ...
-
-    def on_bind_changed(self, event: BindChanged) -> None: ...
+class SmppOwner(BindOwner, Protocol):
+    """What an SMPP bind tells its link besides."""
 
     def on_fallback(self, bind: "BindWork") -> None: ...
 
 
-class BindWork(ABC):
+class BindWork(PacedBind):
     """What a bind has, does and has seen; see `bind.Bind`."""
 
     def __init__(
@@ -69,37 +55,34 @@ class BindWork(ABC):
         profile: CarrierProfile,
         translator: Translator,
         pace: BindPace,
-        owner: BindOwner,
+        owner: SmppOwner,
         clock: Clock,
         random: Callable[[], float],
         tls: ssl.SSLContext | None = None,
+        tap: Tap | None = None,
     ) -> None:
-        self.number = number
+        super().__init__(
+            number,
+            carrier=profile.carrier,
+            limits=profile,
+            window_slots=profile.window_slots,
+            pace=pace,
+            owner=owner,
+            clock=clock,
+        )
         self.become(mode)
-        self.pace = pace
-        self.state = BindState.OPEN
-        self.counts = BindCounts()
-        self.last_error = ""
-        self.health = BindHealth(profile)
-        self.presence = Presence()
-        self.window_slots = profile.window_slots
-        self.bound_since_ms: int | None = None
         self.transport: SmppTransport | None = None
+        self._owner: SmppOwner = owner
         self._profile = profile
         self._translator = translator
-        self._owner = owner
-        self._clock = clock
         self._tls = tls
+        self._tap = tap
         self._config: SessionConfig = profile.session_config()
         self._reconnect = Reconnect(profile, random=random)
-        self._is_stopping = False
         self._allows_tlvs = profile.interface_version >= c.INTERFACE_VERSION_3_4
-        self._bound_since_ns: int | None = None
         self._answered_count = 0  # in this session
         self._is_expected_back = False  # the last session ended because we were asked to end it
         self._leave_timer: asyncio.TimerHandle | None = None
-        self._throttled_segments = ThrottledSegments()
-        self._taken_ns = 0  # when the last segment was written that the carrier took
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -126,27 +109,17 @@ class BindWork(ABC):
         transport = self.transport
         return transport.connection.unacknowledged_count if transport is not None else 0
 
-    def figures(self) -> BindFigures:
-        """Return the live figures."""
+    @property
+    def unexpected_count(self) -> int:
+        """Answers that fitted no submit."""
         transport = self.transport
-        unexpected = transport.connection.counters.unexpected_answers if transport is not None else 0
-        counts = self.counts
-        return BindFigures(
-            bind=self.name,
-            state=self.state,
-            window_in_use=self.in_flight,
-            window_slots=0 if self.mode is BindMode.RX else self.window_slots,
-            submitted_count=counts.submitted,
-            throttled_count=counts.throttled,
-            timeout_count=counts.timeouts,
-            receipt_count=counts.receipts,
-            unexpected_count=counts.unexpected + unexpected,
-            bound_since_ms=self.bound_since_ms,
-            last_error=self.last_error,
-            breaker=self.health.breaker.state(self._clock.monotonic_ns()).value,
-            rate_per_s=self.pace.learned_per_s,
-            response_ms=self.health.response_ms,
-        )
+        now = transport.connection.counters.unexpected_answers if transport is not None else 0
+        return self.counts.unexpected + now
+
+    @property
+    def shown_slots(self) -> int:
+        """The window as figures show it."""
+        return 0 if self.mode is BindMode.RX else self.window_slots
 
     # -- submitting ------------------------------------------------------------------------------
 
@@ -215,12 +188,12 @@ class BindWork(ABC):
             self._settle(segment, self._failed(event, segment, now_ns))
 
     def _success(self, event: Answered, now_ns: int) -> Submitted:
-        self.counts.submitted += 1
-        self._taken_ns = event.sent_ns
-        if not event.is_late:
-            self.pace.succeeded(now_ns, sent_ns=event.sent_ns)
-        if self.state is BindState.THROTTLED and now_ns - self.pace.last_throttled_ns > THROTTLED_FOR_NS:
-            self._change(BindState.BOUND)
+        if event.is_late:
+            self.counts.submitted += 1
+            self._taken_ns = event.sent_ns
+            self._note_unthrottled(now_ns)
+        else:
+            self._note_taken(now_ns, sent_ns=event.sent_ns)
         response_ms = (now_ns - event.sent_ns) // 1_000_000
         return Submitted(event.message_id, self.name, event.sequence_number, response_ms)
 
@@ -236,13 +209,8 @@ class BindWork(ABC):
             case "ok":
                 return self._success(event, now_ns)
             case "throttle":
-                self.counts.throttled += 1
-                is_ours = self._throttled_segments.is_about_the_bind
-                if is_ours(segment, sent_ns=event.sent_ns, taken_ns=self._taken_ns):
-                    self.pace.throttled(now_ns, sent_ns=event.sent_ns)
-                    if self.state is BindState.BOUND:
-                        self._change(BindState.THROTTLED, "throttled")
-                    return failed_outcome(verdict, bind=self.name)
+                self._note_throttled(segment, now_ns, sent_ns=event.sent_ns)
+                return failed_outcome(verdict, bind=self.name)
             case "rebind":
                 self.last_error = verdict.name
                 if self.state is not BindState.DRAINING:
@@ -279,35 +247,7 @@ class BindWork(ABC):
         inbound.append(Inbound(item, Token(transport, event.command_id, event.sequence_number)))
         self.counts.receipts += 1
 
-    def _settle(self, segment: OutboundSegment, outcome: SubmitOutcome) -> None:
-        try:  # as `_call_out` does, without its call: this is once per segment
-            segment.settle(segment, outcome)
-        except Exception:  # noqa: BLE001
-            self._log_bug()
-
-    def _call_out(self, function: Callable[..., None], *arguments: object) -> bool:
-        """Call what others own; a bug there is logged, and costs neither the bind nor the rest of the batch."""
-        try:
-            function(*arguments)
-        except Exception:  # noqa: BLE001  # any bug of theirs; ours would surface in the session's own tests
-            self._log_bug()
-            return False
-        return True
-
-    def _log_bug(self) -> None:
-        _log.exception("link.callback_failed", carrier=self._profile.carrier, bind=self.name)
-
-    def _change(self, state: BindState, reason: str = "", *, is_alert: bool = False) -> None:
-        if state is self.state:
-            return
-        self.state = state
-        change = BindChanged(self._profile.carrier, self.name, state, reason=reason, alert=is_alert)
-        self._call_out(self._owner.on_bind_changed, change)
-
     # -- the other half --------------------------------------------------------------------------
-
-    @abstractmethod
-    def leave_if_empty(self) -> None: ...
 
     @abstractmethod
     def _bound(self, event: Bound, now_ns: int) -> None: ...

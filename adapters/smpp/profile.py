@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 from adapters.smpp.classify import StatusClass
 from adapters.smpp.session.sending import SessionConfig
 from adapters.smpp.session.timers import SECOND_NS, TimerSettings
-from adapters.smpp.transport import TlsSettings
 from adapters.smpp.wire.receipt_text import IdFormat
+from adapters.tls import TlsSettings
 
 DefaultAlphabet = Literal["gsm7", "latin1", "ascii"]
 """What data_coding 0 ("SMSC default alphabet") means on a carrier (sms-domain A13)."""

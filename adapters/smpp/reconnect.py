@@ -1,20 +1,12 @@
-"""When a bind that went down tries again: exponential back-off with full jitter, and the refusals that ask for more.
+"""When an SMPP bind that went down tries again: the back-off, and the refusals that ask for more. Used by `bind`."""
 
-And how the binds of a link are made anew on an operator's word: one after the other. Used by `bind` and `link`.
-"""
+from collections.abc import Callable
+from typing import Final
 
-import asyncio
-from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Final, Protocol
-
-import structlog
-
+from adapters.pace.reconnect import BackOff
 from adapters.smpp.classify import StatusVerdict
 from adapters.smpp.profile import CarrierProfile
 from adapters.smpp.wire import constants as c
-
-_log = structlog.get_logger()
 
 ALREADY_BOUND_MIN_S: Final = 5.0
 REFUSED_JITTER: Final = 0.2
@@ -23,12 +15,17 @@ REFUSED_JITTER: Final = 0.2
 class Reconnect:
     """The waits of one bind; forgotten only after a bind that was stable (sms-domain H9, G)."""
 
-    __slots__ = ("_asked_s", "_failures", "_profile", "_random")
+    __slots__ = ("_asked_s", "_back_off", "_profile", "_random")
 
     def __init__(self, profile: CarrierProfile, *, random: Callable[[], float]) -> None:
         self._profile = profile
         self._random = random
-        self._failures = 0
+        self._back_off = BackOff(
+            min_s=profile.reconnect_min_s,
+            max_s=profile.reconnect_max_s,
+            stable_after_s=profile.stable_after_s,
+            random=random,
+        )
         self._asked_s: float | None = None
 
     def refused(self, verdict: StatusVerdict, *, command_status: int, falls_back: bool) -> None:
@@ -38,71 +35,13 @@ class Reconnect:
         elif falls_back:
             self._asked_s = 0.0
         elif command_status == c.ESME_RALYBND:
-            self._asked_s = max(ALREADY_BOUND_MIN_S, self._back_off_s())
+            self._asked_s = max(ALREADY_BOUND_MIN_S, self._back_off.next_delay_s())
 
     def ended(self, *, bound_for_s: float) -> None:
         """Note how long the bind stood."""
-        if bound_for_s >= self._profile.stable_after_s:
-            self._failures = 0
+        self._back_off.ended(bound_for_s=bound_for_s)
 
     def next_delay_s(self) -> float:
         """Return the wait before the next attempt."""
         asked_s, self._asked_s = self._asked_s, None
-        return self._back_off_s() if asked_s is None else asked_s
-
-    def _back_off_s(self) -> float:
-        self._failures += 1
-        minimum_s = self._profile.reconnect_min_s
-        ceiling_s = min(self._profile.reconnect_max_s, minimum_s * 2.0 ** min(self._failures, 30))
-        return minimum_s + self._random() * (ceiling_s - minimum_s)
-
-
-class Rebindable(Protocol):
-    """What `Rebinding` needs of a bind."""
-
-    @property
-    def stands(self) -> asyncio.Event: ...
-
-    def rebind(self) -> None: ...
-
-
-class Rebinding:
-    """The binds of a link that are to be made anew, in turn. `run` is one task at a time and ends by itself."""
-
-    def __init__(self, profile: CarrierProfile, *, find: Callable[[str], Rebindable | None]) -> None:
-        self._carrier = profile.carrier
-        self._find = find
-        self._names: deque[str] = deque()
-        self._is_running = False
-        # Every part of it has its own deadline: answers, unbind, connection, bind.
-        self._limit_s = (
-            profile.response_timeout_s
-            + 2 * profile.unbind_timeout_s
-            + profile.connect_timeout_s
-            + profile.bind_timeout_s
-            + profile.reconnect_min_s
-        )
-
-    def add(self, names: Iterable[str]) -> bool:
-        """Note binds by name, each once; True when `run` is to be started."""
-        self._names += [name for name in names if name not in self._names]
-        is_idle, self._is_running = not self._is_running, True
-        return is_idle
-
-    async def run(self) -> None:
-        """Make anew what was noted."""
-        try:
-            while self._names:
-                name = self._names.popleft()
-                bind = self._find(name)
-                if bind is None:
-                    continue  # an operator's word is checked where it comes in
-                bind.rebind()
-                try:
-                    async with asyncio.timeout(self._limit_s):
-                        await bind.stands.wait()
-                except TimeoutError:
-                    _log.warning("link.reconnect_stopped", carrier=self._carrier, bind=name)
-                    self._names.clear()
-        finally:
-            self._is_running = False
+        return self._back_off.next_delay_s() if asked_s is None else asked_s

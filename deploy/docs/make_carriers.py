@@ -10,10 +10,20 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from adapters.http.templates import PLACEHOLDERS
 from gateway.settings import (
     AddressingSettings,
     BreakerSettings,
+    CarrierCommon,
     CarrierSettings,
+    HttpAuthSettings,
+    HttpBulkSettings,
+    HttpCarrierSettings,
+    HttpRequestSettings,
+    HttpResponseSettings,
+    HttpRetrySettings,
+    HttpRuleSettings,
+    HttpTimeoutSettings,
     LaneSettings,
     ProfileSettings,
     RetrySettings,
@@ -21,6 +31,8 @@ from gateway.settings import (
     StatusScheduleSettings,
     TlsSettings,
     WeightSettings,
+    WhatsAppCarrierSettings,
+    WhatsAppTemplateSettings,
 )
 
 PAGE = Path(__file__).parent / "carriers.md"
@@ -38,15 +50,32 @@ TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[carriers.<id>.lanes]", LaneSettings),
     ("[carriers.<id>.lanes.weights]", WeightSettings),
     ("An address type, as in `short_code`", AddressingSettings),
+    ('[carriers.<id>], protocol = "http"', HttpCarrierSettings),
+    ("[carriers.<id>.auth], HTTP", HttpAuthSettings),
+    ("[carriers.<id>.timeouts], HTTP", HttpTimeoutSettings),
+    ("[carriers.<id>.request], HTTP", HttpRequestSettings),
+    ("[carriers.<id>.request.bulk], HTTP", HttpBulkSettings),
+    ("[carriers.<id>.response], HTTP", HttpResponseSettings),
+    ("[[carriers.<id>.response.rules]], HTTP", HttpRuleSettings),
+    ("[carriers.<id>.retry], HTTP", HttpRetrySettings),
+    ('[carriers.<id>], protocol = "whatsapp"', WhatsAppCarrierSettings),
+    ("[[carriers.<id>.templates]], WhatsApp", WhatsAppTemplateSettings),
 )
-_INNER = ("tls", "profile", "retry", "breaker", "lanes", "weights")
+_INNER = frozenset(
+    (
+        *("tls", "profile", "retry", "breaker", "lanes", "weights"),
+        *("auth", "timeouts", "request", "bulk", "response", "callbacks"),
+    )
+)
 
 
 def keys_of(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
-    """Yield the keys of one table, without the tables inside it."""
-    for name, field in model.model_fields.items():
+    """Yield the keys of one table, without the tables inside it; what all carriers have comes after its own."""
+    fields = model.model_fields
+    shared = CarrierCommon.model_fields if issubclass(model, CarrierCommon) else {}
+    for name in sorted(fields, key=lambda name: name in shared):
         if name not in _INNER:
-            yield name, field
+            yield fields[name].alias or name, fields[name]
 
 
 def limits_of(model: type[BaseModel], name: str) -> str:
@@ -78,6 +107,10 @@ def _toml(value: Any) -> str:
         return "{" + ", ".join(f"{key} = {_toml(one)}" for key, one in value if one is not None) + "}"
     if isinstance(value, str):
         return f'"{value}"'
+    if isinstance(value, dict) and value:
+        return "{" + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(_toml(one) for one in value) + "]"
     return "{}" if value == {} else f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -96,7 +129,8 @@ def keys_text() -> str:
     """Return all tables as Markdown."""
     lines: list[str] = []
     for title, model in TABLES:
-        shown = f"`{title}`" if title.startswith("[") else title
+        head, comma, rest = title.partition(", ")
+        shown = f"`{head}`{comma}{rest}" if title.startswith("[") else title
         lines += [
             f"### {shown}",
             "",
@@ -114,7 +148,9 @@ def keys_text() -> str:
             )
             lines.append("| " + " | ".join(cells) + " |")
         lines.append("")
-    return "\n".join(lines)
+    lines += ["### Placeholders, HTTP", "", "| placeholder | meaning |", "|---|---|"]
+    lines += [f"| `{{{name}}}` | {words} |" for name, (_, words) in PLACEHOLDERS.items()]
+    return "\n".join([*lines, "", ""])
 
 
 def make_page(text: str) -> str:

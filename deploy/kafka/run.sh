@@ -1,6 +1,7 @@
 #!/bin/sh
 # A real Apache Kafka on loopback, without Docker: one node, broker and controller (KRaft). Runs in the foreground;
-# Ctrl-C or SIGTERM stops it. Needs a JDK 17 or newer and Maven. Ports by KAFKA_PORT (9092) and the next one.
+# Ctrl-C or SIGTERM stops it. Needs a JDK 17 or newer and Maven. Ports by KAFKA_PORT (9092) and the next one; clients are
+# sent to KAFKA_ADVERTISED_PORT where a proxy of a test is in front.
 set -euf
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${KAFKA_CACHE:-$here/../../.cache/kafka}
@@ -22,7 +23,7 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers=127.0.0.1:$((port + 1))
 listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1))
-advertised.listeners=PLAINTEXT://127.0.0.1:$port
+advertised.listeners=PLAINTEXT://127.0.0.1:${KAFKA_ADVERTISED_PORT:-$port}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs=$state/data

@@ -5,6 +5,8 @@ One per process, shared by all shards. It never raises for anything an endpoint 
 
 import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -133,14 +135,14 @@ class Client:
             unread = _MAX_ANSWER_OCTETS
             while unread > 0 and not response.content.at_eof():
                 unread -= len(await response.content.read(unread))
-            status, retry_after = response.status, response.headers.get("retry-after")
+            status, answered = response.status, response.headers
         finally:
             # Read to its end, the connection serves again; otherwise it is closed.
             if response.content.at_eof():
                 response.release()
             else:
                 response.close()
-        return status, _seconds(retry_after)
+        return status, _wait_s(answered.get("retry-after"), answered.get("date"))
 
 
 def _judged(status: int) -> tuple[Outcome, str]:
@@ -160,12 +162,26 @@ def _failed(problem: Exception) -> tuple[Outcome, str]:
     return Outcome.CONNECT, type(problem).__name__
 
 
-def _seconds(text: str | None) -> float | None:
-    """Return the seconds of a Retry-After, None where it is a date or anything else (RFC 9110 §10.2.3)."""
-    if text is None or not text.isascii():
+def _wait_s(retry_after: str | None, date: str | None) -> float | None:
+    """Return the seconds that a Retry-After asks for, None where it says nothing (RFC 9110 §10.2.3).
+
+    A date counts from the `date` of the same answer, since the endpoint's clock may differ from ours; without that it
+    says nothing.
+    """
+    if retry_after is None or not retry_after.isascii():
         return None
     try:
-        seconds = float(text)
+        seconds = float(retry_after)
     except ValueError:
-        return None
+        until, now = _instant(retry_after), _instant(date)
+        return None if until is None or now is None else max(0.0, (until - now).total_seconds())
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _instant(text: str | None) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text or "")
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+    # "-0000" is UTC that says nothing of a zone; HTTP knows nothing else.
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

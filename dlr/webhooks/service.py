@@ -19,6 +19,7 @@ from dlr.webhooks.ledger import LeaseLostError, Ledger
 from dlr.webhooks.metrics import WebhookMetrics
 from dlr.webhooks.schedule import Schedule
 from dlr.webhooks.shard import DeliverySettings, Shard
+from gateway.bus.members import Membership
 from gateway.bus.reader_metrics import ReaderMetrics
 from gateway.bus.topics import WEBHOOK_GROUP, WEBHOOKS
 from gateway.bus.watermark import Watermark
@@ -43,7 +44,7 @@ _FLUSH_RETRY_MAX_S: Final = 5.0
 
 
 class WebhookService:
-    """One per process. `owner` names it among all that might deliver."""
+    """One per process. `owner` names it among all that might deliver; by `membership` they share the partitions."""
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class WebhookService:
         directory: Directory,
         client: Client,
         leases: LeaseStore,
+        membership: Membership | None = None,
         clock: Clock,
         metrics: WebhookMetrics,
         reader_metrics: ReaderMetrics,
@@ -70,6 +72,7 @@ class WebhookService:
         self._directory = directory
         self._client = client
         self._leases = leases
+        self._membership = membership
         self._clock = clock
         self._metrics = metrics
         self._reader_metrics = reader_metrics
@@ -99,6 +102,9 @@ class WebhookService:
         while not self._stopping.is_set():
             try:
                 asked_ns = self._clock.monotonic_ns()
+                if self._membership is not None and not self._membership.may_take(LEASE_NAME, number):
+                    await self._pause(_RETRY_S)
+                    continue
                 lease = await self._leases.acquire(
                     LEASE_NAME, shard=number, owner=self._owner, ttl_ms=int(self._lease_ttl_s * 1000)
                 )
@@ -137,7 +143,7 @@ class WebhookService:
             client=self._client,
             ledger=ledger,
             schedule=self._schedule,
-            settings=self._settings,
+            settings=self._settings.divided_by(self._bus.partitions(WEBHOOKS)),
             metrics=self._metrics,
             clock=self._clock,
             random=self._random,
@@ -147,7 +153,7 @@ class WebhookService:
         tasks: set[asyncio.Task[None]] = set()
         posts = asyncio.create_task(self._work(owned, watermark), name=f"webhooks.{number}.work")
         renewing = asyncio.create_task(self._renew(lease, asked_ns), name=f"webhooks.{number}.lease")
-        stopping = asyncio.create_task(self._wait_for_stop(), name=f"webhooks.{number}.stop")
+        stopping = asyncio.create_task(self._until_leaving(number, asked_ns), name=f"webhooks.{number}.stop")
         tasks |= {posts, renewing, stopping}
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -255,8 +261,18 @@ class WebhookService:
                 raise LeaseLostError(f"webhooks shard {lease.shard} is another's")
             deadline_ns = asked_ns + int(ttl_s * 0.8e9)
 
-    async def _wait_for_stop(self) -> None:
-        await self._stopping.wait()
+    async def _until_leaving(self, number: int, owned_since_ns: int) -> None:
+        """Return when the process stops, or the partition is another's by the rule that all follow."""
+        membership = self._membership
+        if membership is None:
+            await self._stopping.wait()
+            return
+        stands_in = not membership.is_mine(LEASE_NAME, number)
+        while not self._stopping.is_set():
+            if membership.must_give(LEASE_NAME, number, owned_since_ns=owned_since_ns, stands_in=stands_in):
+                _log.info("webhooks.handed_over", shard=number)
+                return
+            await self._pause(_RETRY_S)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

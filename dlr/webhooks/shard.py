@@ -5,7 +5,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 from uuid import UUID
@@ -35,7 +35,7 @@ _RANDOM_BITS: Final = 74
 
 @dataclass(frozen=True, slots=True)
 class DeliverySettings:
-    """Limits of one shard. `drain_per_s` is events a second and endpoint out of the backlog."""
+    """Limits of one process; `drain_per_s` is events a second, `max_backlog` events, of one endpoint."""
 
     max_posts: int = 100
     max_in_hand: int = 10_000
@@ -47,6 +47,12 @@ class DeliverySettings:
     stop_s: float = 10.0
     linger_s: float = 0.05
     tick_s: float = 0.5
+
+    def divided_by(self, shards: int) -> "DeliverySettings":
+        """Return the limits of one of so many shards: an endpoint's events are spread over all of them."""
+        return replace(
+            self, drain_per_s=self.drain_per_s / shards, max_backlog=max(1, self.max_backlog // shards)
+        )
 
 
 class Shard:

@@ -8,10 +8,12 @@ from typing import Any
 
 import msgspec
 
-from gateway.domain.events import Accepted, Attempted, Event, Noted, Receipted
+from gateway.domain.events import Accepted, Attempted, Event, Noted, Receipted, StepAttempted, StepReceipted
+from gateway.domain.lifecycle import State
 from gateway.domain.message import Message
 from gateway.domain.notices import Notice
 from gateway.domain.receipts import MobileOriginated, Receipt
+from gateway.domain.steps import StepFailed, StepSubmitted
 
 VERSION = 1
 
@@ -43,23 +45,35 @@ _TYPES: dict[str, type[Any]] = {
     "receipt": Receipt,
     "mo": MobileOriginated,
     "notice": Notice,
+    "step_attempted": StepAttempted,
+    "step_receipted": StepReceipted,
+    "step_submitted": StepSubmitted,
+    "step_failed": StepFailed,
 }
 _NAMES = {kind: name for name, kind in _TYPES.items()}
 _PREFIX = {kind: f'{{"v":{VERSION},"t":"{name}","d":'.encode() for kind, name in _NAMES.items()}
 _DECODERS = {name: msgspec.json.Decoder(kind) for name, kind in _TYPES.items()}
 _BY_PREFIX = {_PREFIX[kind]: _DECODERS[name] for kind, name in _NAMES.items()}
 _PAYLOAD = b',"d":'
+_ACCEPTED = _PREFIX[Accepted] + b'{"message":'
+_ACCEPTED_TAILS = {state: f',"state":"{state}"}}}}'.encode() for state in State}
+_MESSAGE_AT = len(_PREFIX[Message])
 _MAX_PREFIX = max(map(len, _PREFIX.values()))
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _OWNED = msgspec.json.Decoder(_OwnedEnvelope).decode
 _ENCODE = msgspec.json.Encoder().encode
 
-Payload = Message | Event | Receipt | MobileOriginated | Notice
+Payload = Message | Event | Receipt | MobileOriginated | Notice | StepSubmitted | StepFailed
 
 
 def encode(payload: Payload) -> bytes:
     """Return the envelope of a message, event, receipt, MO or notice."""
     return _PREFIX[type(payload)] + _ENCODE(payload) + b"}"
+
+
+def encode_accepted(message: bytes, state: State) -> bytes:
+    """Return the envelope of `Accepted(message, state)`, given the message's: it need not be written twice."""
+    return b"".join((_ACCEPTED, message[_MESSAGE_AT:-1], _ACCEPTED_TAILS[state]))
 
 
 def decode(value: bytes) -> Payload:

@@ -9,17 +9,18 @@ records they belong to (rule 5). Records are kept until `trim` has every group's
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from zlib import crc32
 
 import structlog
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka import errors as kafka_errors
+from aiokafka import TopicPartition
 
 from gateway.bus import postgres_sql as sql
-from gateway.bus.kafka_client import EARLIEST, LATEST, REQUEST_TIMEOUT_S, KafkaAccess, KafkaClient
+from gateway.bus.kafka_client import EARLIEST, LATEST, KafkaAccess, KafkaClient
+from gateway.bus.kafka_producer import KafkaProducer
+from gateway.bus.kafka_topics import TopicWish, Trouble, judge
 from gateway.bus.news import News
 from gateway.bus.postgres import position_columns, ranges_of
 from gateway.ports.bus import Commit, Lag, Position, Record, Stored, Transaction
@@ -33,16 +34,6 @@ _MARK: Final = "kafka:"
 _WATCH_S: Final = 0.25
 _RETRY_S: Final = 0.5
 _MAX_KEPT_READS: Final = 64
-# After these the producer never finds back by itself (aiokafka 907, 1017): it is made anew, and what was appended
-# is in doubt, as after any answer that was lost.
-_STUCK: Final = (
-    kafka_errors.OutOfOrderSequenceNumber,
-    kafka_errors.InvalidProducerEpoch,
-    kafka_errors.InvalidProducerIdMapping,
-    kafka_errors.UnknownProducerId,
-    kafka_errors.ProducerFenced,
-    kafka_errors.DuplicateSequenceNumber,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +68,7 @@ class KafkaBus:
         self._client = KafkaClient(access)
         # A fetch that waits for news holds its connection up: it has one of its own.
         self._watch_client = KafkaClient(access)
-        self._producer: AIOKafkaProducer | None = None
-        self._producer_lock = asyncio.Lock()
+        self._producer = KafkaProducer(self._client.new_producer)
         self._partitions: dict[str, int] = {}
         self._ends: dict[TopicPartition, int] = {}
         self._watched_changed = asyncio.Event()
@@ -91,7 +81,7 @@ class KafkaBus:
         """Connect and learn the topics; StoreUnavailableError when the cluster does not answer."""
         await self._client.start()
         await self._watch_client.start()
-        await self._ready_producer()
+        await self._producer.start()
         await self._load()
         self._watching = asyncio.create_task(self._watch(), name="kafka.watch")
 
@@ -101,9 +91,7 @@ class KafkaBus:
             self._watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watching
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await _stop(producer)
+        await self._producer.close()
         await self._watch_client.close()
         await self._client.close()
 
@@ -132,6 +120,18 @@ class KafkaBus:
                 {self._prefix + topic: count for topic, count in narrow.items()}
             )
             await self._load()
+
+    async def judge_topics(self, topics: Mapping[str, int], *, keep_ms: int) -> list[Trouble]:
+        """Return what is wrong with these topics, which should have that many partitions each.
+
+        `keep_ms` is the longest that a record may have to wait for its reader.
+        """
+        wanted = {self._prefix + topic: count for topic, count in topics.items()}
+        found: list[Trouble] = []
+        for facts in await self._client.describe(wanted):
+            wish = TopicWish(wanted[facts.name], self._topic_settings.replication, keep_ms)
+            found += judge(facts, wish)
+        return found
 
     async def register_group(self, group: str, topics: Sequence[str]) -> None:
         """Make `group` a reader that retention waits for, starting at the oldest record kept."""
@@ -165,32 +165,10 @@ class KafkaBus:
         await self.commit(commits, tx=tx)
 
     async def _produce(self, values: dict[TopicPartition, list[tuple[bytes, bytes]]]) -> None:
-        producer = self._producer or await self._ready_producer()
-        sent: list[asyncio.Future[Any]] = []
-        try:
-            async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                for tp, pairs in values.items():
-                    sent += await _send(producer, tp, pairs)
-                # A batch goes out even if its caller is cancelled: what it brings is then a repeat (rule 4).
-                found = await asyncio.gather(*sent)
-        except _STUCK as error:
-            await self._replace(producer, error)
-            raise StoreUnavailableError(f"Kafka: {type(error).__name__}") from None
-        except kafka_errors.KafkaError as error:
-            raise StoreUnavailableError(f"Kafka: {type(error).__name__}") from None
-        except TimeoutError:
-            await self._replace(producer, TimeoutError())
-            raise StoreUnavailableError(f"Kafka took no records within {REQUEST_TIMEOUT_S:.0f} s") from None
-        finally:
-            for future in sent:
-                if not future.done():
-                    future.add_done_callback(_forget)
-                elif not future.cancelled():
-                    future.exception()
-        for one in found:
-            tp = TopicPartition(one.topic, one.partition)
-            if one.offset >= self._ends.get(tp, 0):
-                self._ends[tp] = one.offset + 1
+        # What was handed over goes out even if its caller is cancelled: it is then a repeat (rule 4).
+        for tp, end in (await self._producer.append(values)).items():
+            if end > self._ends.get(tp, 0):
+                self._ends[tp] = end
         self._news.add(self._names(values))
 
     async def commit(self, commits: Sequence[Commit], *, tx: Transaction | None = None) -> None:
@@ -205,6 +183,12 @@ class KafkaBus:
         else:
             async with self._db.acquire() as connection:
                 await connection.execute(sql.COMMIT, *columns)
+
+    async def hold(self, group: str, topic: str, offsets: Mapping[int, int], *, tx: Transaction) -> bool:
+        """Lock the group's positions until `tx` ends; False when one of them is not at the offset given."""
+        place = _place(self._tp(topic, 0))
+        held: int = await tx.fetchval(sql.HOLD, group, place, list(offsets), list(offsets.values()))
+        return held == len(offsets)
 
     async def position(self, group: str, topic: str, partition: int) -> Position:
         """Return the last committed position, or the oldest record kept."""
@@ -256,6 +240,7 @@ class KafkaBus:
 
     async def _watch(self) -> None:
         """Learn of what other processes append: one fetch that waits, over all partitions somebody here reads."""
+        is_failing = False
         while True:
             if not self._ends:
                 await self._watched_changed.wait()
@@ -264,11 +249,16 @@ class KafkaBus:
             try:
                 ends = await self._watch_client.ends_after(known, max_wait_s=_WATCH_S)
             except (StoreUnavailableError, TimeoutError) as error:
-                _log.warning("kafka.watch_failed", error=str(error)[:200], retry_s=_RETRY_S)
+                if not is_failing:
+                    is_failing = True
+                    _log.warning("kafka.watch_failed", error=str(error)[:200], retry_s=_RETRY_S)
                 # Readers look for themselves meanwhile; an end that shrank (a log cut short) must not be waited for.
                 self._news.add_everything()
                 await asyncio.sleep(_RETRY_S)
                 continue
+            if is_failing:
+                is_failing = False
+                _log.info("kafka.watch_recovered")
             grown = {tp: end for tp, end in ends.items() if end > self._ends.get(tp, 0)}
             if grown:
                 self._ends.update(grown)
@@ -330,59 +320,7 @@ class KafkaBus:
     def _names(self, tps: Iterable[TopicPartition]) -> set[str]:
         return {tp.topic.removeprefix(self._prefix) for tp in tps}
 
-    async def _ready_producer(self) -> AIOKafkaProducer:
-        async with self._producer_lock:
-            if self._producer is None:
-                producer = self._client.new_producer()
-                try:
-                    async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                        await producer.start()
-                except (kafka_errors.KafkaError, TimeoutError) as error:
-                    await _stop(producer)
-                    raise StoreUnavailableError(f"Kafka: {type(error).__name__}") from None
-                self._producer = producer
-            return self._producer
-
-    async def _replace(self, producer: AIOKafkaProducer, error: Exception) -> None:
-        """Let go of a producer that does not work any more; the next append makes another."""
-        if self._producer is producer:
-            self._producer = None
-            _log.warning("kafka.producer_replaced", error=type(error).__name__)
-            await _stop(producer)
-
 
 def _place(tp: TopicPartition) -> str:
     """Return the name that a topic's positions are stored under, beside those of the Postgres bus."""
     return _MARK + tp.topic
-
-
-async def _send(
-    producer: AIOKafkaProducer, tp: TopicPartition, pairs: Sequence[tuple[bytes, bytes]]
-) -> list[asyncio.Future[Any]]:
-    """Hand the records of one partition over in as few batches as they fit in."""
-    known = producer.client.cluster.partitions_for_topic(tp.topic)
-    if known is not None and tp.partition not in known:  # the topic was widened since the producer looked
-        await producer.client.force_metadata_update()
-    sent = []
-    batch = producer.create_batch()
-    for key, value in pairs:
-        if batch.append(key=key, value=value, timestamp=None) is None:
-            batch.close()
-            sent.append(await producer.send_batch(batch, tp.topic, partition=tp.partition))
-            batch = producer.create_batch()
-            if batch.append(key=key, value=value, timestamp=None) is None:
-                raise ValueError(f"a record of {len(value)} octets does not fit a batch")
-    batch.close()
-    sent.append(await producer.send_batch(batch, tp.topic, partition=tp.partition))
-    return sent
-
-
-async def _stop(producer: AIOKafkaProducer) -> None:
-    with contextlib.suppress(kafka_errors.KafkaError, TimeoutError):
-        async with asyncio.timeout(REQUEST_TIMEOUT_S / 3):
-            await producer.stop()
-
-
-def _forget(future: "asyncio.Future[Any]") -> None:
-    if not future.cancelled():
-        future.exception()

@@ -7,6 +7,7 @@ acks=all, with batches that we fill.
 """
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import Any, Final, TypeVar
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka import errors as kafka_errors
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.admin.new_partitions import NewPartitions
 from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.admin import DeleteRecordsRequest
@@ -22,18 +24,34 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.record.memory_records import MemoryRecords
 
+from gateway.bus.kafka_topics import MAX_BATCH_OCTETS, TopicFacts
 from gateway.ports.bus import Stored
 from gateway.ports.intake_store import StoreUnavailableError
 
-REQUEST_TIMEOUT_S: Final = 15.0
-MAX_BATCH_OCTETS: Final = 900_000
+REQUEST_TIMEOUT_S: Final = 8.0
+"""Longest wait for the answer to one request, and for a connection: what hangs holds up those behind it."""
+
+_START_S: Final = 15.0
 MAX_FETCH_OCTETS: Final = 1_000_000
 EARLIEST: Final = -2
 LATEST: Final = -1
 
+# It logs every attempt to connect, several times a second and connection, for as long as a broker is away. Whatever
+# fails there fails a call of ours, which is told.
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
 _T = TypeVar("_T")
 _ATTEMPTS: Final = 4
 _BACKOFF_S: Final = 0.1
+_MAX_BACKOFF_S: Final = 0.5
+# A partition is without a leader, or known to one broker and not yet to another, for a moment after it was made or
+# its leader died; a busy cluster takes seconds.
+_MOVING: Final = (
+    kafka_errors.NotLeaderForPartitionError,
+    kafka_errors.LeaderNotAvailableError,
+    kafka_errors.UnknownTopicOrPartitionError,
+)
+_MOVING_ATTEMPTS: Final = 20
 _STALE: Final = (
     kafka_errors.NotLeaderForPartitionError,
     kafka_errors.LeaderNotAvailableError,
@@ -80,7 +98,7 @@ class KafkaClient:
     async def start(self) -> None:
         """Connect; StoreUnavailableError when no broker answers."""
         try:
-            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+            async with asyncio.timeout(_START_S):
                 await self._client.bootstrap()
         except (kafka_errors.KafkaError, TimeoutError) as error:
             await self._client.close()
@@ -101,7 +119,7 @@ class KafkaClient:
             compression_type=self._access.compression,
             max_batch_size=MAX_BATCH_OCTETS,
             max_request_size=8 * MAX_BATCH_OCTETS,
-            linger_ms=0,
+            linger_ms=0,  # `gateway.bus.kafka_producer` has filled the batches
         )
 
     # -- topics ------------------------------------------------------------------------------------------------------
@@ -131,22 +149,58 @@ class KafkaClient:
         await self._until_led(topics)
 
     async def add_partitions(self, topics: dict[str, int]) -> None:
-        """Grow topics to that many partitions."""
+        """Grow topics to that many partitions; those that another process has grown meanwhile are no error."""
         admin = await self._admin()
         try:
             await admin.create_partitions({name: NewPartitions(count) for name, count in topics.items()})
+        except kafka_errors.InvalidPartitionsError:
+            pass  # it has as many by now, or we learn below that it has not
+        except kafka_errors.KafkaError as error:
+            raise StoreUnavailableError(f"Kafka gives no more partitions: {str(error)[:200]}") from None
         finally:
             await admin.close()
         await self._until_led(topics)
 
+    async def describe(self, topics: Iterable[str]) -> list[TopicFacts]:
+        """Return how the cluster keeps these topics; without settings where it does not tell us."""
+        names = list(topics)
+        await self._client.force_metadata_update()
+        admin = await self._admin()
+        try:
+            described = await admin.describe_topics(names)
+            answers = await admin.describe_configs(
+                [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+            )
+        except kafka_errors.KafkaError as error:
+            raise StoreUnavailableError(f"Kafka does not describe topics: {type(error).__name__}") from None
+        finally:
+            await admin.close()
+        settings: dict[str, dict[str, str]] = {}
+        for answer in answers:
+            for code, _, _, name, entries in answer.resources:  # type: ignore[attr-defined]  # of every version
+                if not code:
+                    settings[name] = {entry[0]: str(entry[1]) for entry in entries}
+        return [
+            TopicFacts(
+                one["topic"],
+                len(one["partitions"]),
+                min((len(partition["replicas"]) for partition in one["partitions"]), default=0),
+                settings.get(one["topic"], {}),
+            )
+            for one in described
+        ]
+
     async def _admin(self) -> AIOKafkaAdminClient:
-        admin = AIOKafkaAdminClient(**self._access.arguments())
+        # Making topics takes a slow cluster a while.
+        admin = AIOKafkaAdminClient(
+            **{**self._access.arguments(), "request_timeout_ms": int(_START_S * 1000)}
+        )
         await admin.start()
         return admin
 
     async def _until_led(self, topics: dict[str, int]) -> None:
         """Wait until every partition has a leader: a topic exists a little before it can be used."""
-        async with asyncio.timeout(REQUEST_TIMEOUT_S):
+        async with asyncio.timeout(_START_S):
             while True:
                 await self._client.force_metadata_update()
                 cluster = self._client.cluster
@@ -279,14 +333,17 @@ class KafkaClient:
 
     async def _with_patience(self, send: Callable[[], Awaitable[_T]]) -> _T:
         """Call, look for the leaders again where they have moved, and give up as StoreUnavailableError."""
-        for attempt in range(1, _ATTEMPTS + 1):
+        patience = _ATTEMPTS
+        for attempt in range(1, _MOVING_ATTEMPTS + 1):
             try:
                 async with asyncio.timeout(REQUEST_TIMEOUT_S):
                     return await send()
             except _STALE as error:
-                if attempt == _ATTEMPTS:
+                if isinstance(error, _MOVING):
+                    patience = _MOVING_ATTEMPTS
+                if attempt >= patience:
                     raise StoreUnavailableError(f"Kafka: {type(error).__name__}") from None
-                await asyncio.sleep(_BACKOFF_S * attempt)
+                await asyncio.sleep(min(_BACKOFF_S * attempt, _MAX_BACKOFF_S))
                 await self._client.force_metadata_update()
             except kafka_errors.KafkaError as error:
                 raise StoreUnavailableError(f"Kafka: {type(error).__name__}") from None

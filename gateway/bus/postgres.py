@@ -7,7 +7,7 @@ meets no gap. Append at most once in a transaction: two appends in one would loc
 The records of one append to one partition are stored in blocks of a page each (`gateway.bus.blocks`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 from zlib import crc32
 
@@ -125,6 +125,11 @@ class PostgresBus:
         """Store positions durably. One below the stored position is late, and changes nothing."""
         if commits:
             await self._execute(tx, sql.COMMIT, *position_columns(commits))
+
+    async def hold(self, group: str, topic: str, offsets: Mapping[int, int], *, tx: Transaction) -> bool:
+        """Lock the group's positions until `tx` ends; False when one of them is not at the offset given."""
+        held: int = await tx.fetchval(sql.HOLD, group, topic, list(offsets), list(offsets.values()))
+        return held == len(offsets)
 
     async def position(self, group: str, topic: str, partition: int) -> Position:
         """Return the last committed position, or the oldest record kept."""

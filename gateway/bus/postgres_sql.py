@@ -69,6 +69,18 @@ LEFT JOIN bus_position AS stored
 WHERE head.id = $2
 """
 
+# $3 partitions, $4 where each should stand. Locked to the end of the transaction, in one order for everybody.
+HOLD = """
+SELECT count(*) FROM (
+    SELECT FROM bus_position AS stored
+    JOIN unnest($3::int[], $4::bigint[]) AS wanted (partition, next_offset)
+        ON stored.group_name = $1 AND stored.topic = $2 AND stored.partition = wanted.partition
+    WHERE stored.next_offset = wanted.next_offset
+    ORDER BY stored.partition
+    FOR NO KEY UPDATE OF stored
+) AS held
+"""
+
 MAX_BLOCK_RECORDS = 256
 """Most records of one block: bounds how far a read reaches beyond what was asked for."""
 

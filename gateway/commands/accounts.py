@@ -67,6 +67,11 @@ def accounts_list(config_path: Path | None, as_json: bool) -> None:  # noqa: FBT
     help="Whether digits without plus are international.",
 )
 @click.option(
+    "--otp-despite-opt-out/--no-otp-despite-opt-out",
+    default=None,
+    help="Whether one-time passwords go out although the person opted out.",
+)
+@click.option(
     "--retention-days",
     type=_OrNone(3650),
     default=None,

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from gateway.commands.shared import config_option, fail, load, wait_for
-from gateway.domain.message import CLASSES, MessageClass
+from gateway.domain.message import CLASSES, Channel, MessageClass
 
 
 @click.command("explain-route")
@@ -22,6 +22,13 @@ from gateway.domain.message import CLASSES, MessageClass
     help="Class of the message.",
 )
 @click.option(
+    "--channel",
+    type=click.Choice([name.value for name in Channel]),
+    default=Channel.SMS.value,
+    show_default=True,
+    help="Channel of the message.",
+)
+@click.option(
     "--account", default="", help="Account of the sender; without it rules for one account do not fit."
 )
 @click.option("--prefer", multiple=True, help="Carrier that the request would prefer; may be repeated.")
@@ -32,6 +39,7 @@ def explain_route(
     to: str,
     sender: str | None,
     message_class: str,
+    channel: str,
     account: str,
     prefer: tuple[str, ...],
     no_failover: bool,  # noqa: FBT001 - click passes flags by name
@@ -54,6 +62,7 @@ def explain_route(
             account=account,
             prefer=prefer,
             failover=not no_failover,
+            channel=Channel(channel),
         )
     )
     click.echo(json.dumps(answer, indent=2) if as_json else route_tasks.explanation_text(answer))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -10,6 +11,11 @@ from typing import Any, NoReturn
 import click
 
 from gateway.settings import Settings, SettingsError, load_settings
+
+# `password`, `secret`, `access_token`, `Authorization`, `X-Api-Key`; `secret_file` and `secret_env` only say where one is.
+_SECRET_NAME = re.compile(
+    r"(?i)(^|[-_])(password|secret|token|auth|authorization|cookie|api[-_]?key)$"
+).search
 
 config_option = click.option(
     "--config",
@@ -54,10 +60,15 @@ def wait_for(make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
 def redact(tree: Any) -> Any:
     if isinstance(tree, dict):
         return {
-            key: "[redacted]" if value and key in ("password", "pepper", "database_url") else redact(value)
+            key: "[redacted]" if value and not isinstance(value, dict) and _is_secret(key) else redact(value)
             for key, value in tree.items()
         }
     return [redact(one) for one in tree] if isinstance(tree, list) else tree
+
+
+def _is_secret(key: str) -> bool:
+    # Names of HTTP headers are keys here as well.
+    return key in ("pepper", "database_url") or _SECRET_NAME(key) is not None
 
 
 def print_rows(rows: list[dict[str, Any]], *, as_json: bool) -> None:

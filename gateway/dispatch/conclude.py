@@ -10,16 +10,20 @@ from typing import Final
 
 from gateway.bus import topics
 from gateway.bus.codec import encode
+from gateway.dispatch.steps import for_step, tries_of
 from gateway.dispatch.work import Work
 from gateway.domain.events import Attempted, Noted, SegmentResult
-from gateway.domain.lifecycle import State, message_state
-from gateway.domain.message import Message
+from gateway.domain.ids import format_id
+from gateway.domain.lifecycle import FINALS, State, message_state
+from gateway.domain.message import Channel, Message
 from gateway.domain.outcomes import Ambiguous, Refused
 from gateway.policy.retry import DEFAULT_RETRY, Action, RetryPolicy, Step, next_step
 from gateway.ports.bus import Record
 from gateway.ports.dispatch_store import DeferredRow
 
 ROUTE_REFUSED: Final = "route_refused"
+NAME_OUR_ID: Final = frozenset({Channel.WHATSAPP})
+"""Channels whose receipts repeat our id of a message; each of their messages is one segment."""
 
 _DRAINED: Final = Step(Action.RETRY_LATER, "drained")
 _REJECTED_REASONS: Final = frozenset({"refused", "no_route_left"})
@@ -27,13 +31,18 @@ _REJECTED_REASONS: Final = frozenset({"refused", "no_route_left"})
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """The end of an attempt. At most one of `deferred` and `moved` is there: the message goes on by that one."""
+    """The end of an attempt. At most one of `deferred` and `moved` is there: the message goes on by that one.
+
+    `failed_as` is the state of a message that cannot succeed on this channel any more, whatever receipts say of the
+    rest.
+    """
 
     event: Attempted
     deferred: DeferredRow | None = None
     moved: Record | None = None
     retry_reason: str = ""
     next_carrier: str | None = None
+    failed_as: State | None = None
 
 
 def first_candidate(candidates: Sequence[str]) -> int:
@@ -81,8 +90,9 @@ def conclude(
         reason = reason or "validity_passed"
     results.sort(key=_by_index)
     if not again:
+        failed_as = _failure(results) if reason else None
         reason = reason or steps[0].reason
-        return Conclusion(_event(work, tuple(results), now_ms=now_ms, reason=reason))
+        return Conclusion(_event(work, tuple(results), now_ms=now_ms, reason=reason), failed_as=failed_as)
     return _go_on(message, work, results, again, now_ms=now_ms, prefer=prefer)
 
 
@@ -90,7 +100,7 @@ def all_submitted(work: Work, *, now_ms: int) -> Attempted:
     """Return the event of the usual end: every segment of the attempt was taken by the carrier."""
     message = work.message
     results = tuple(work.submitted)
-    return Attempted(
+    event = Attempted(
         message.id,
         now_ms,
         message.carrier,
@@ -99,6 +109,13 @@ def all_submitted(work: Work, *, now_ms: int) -> Attempted:
         results if len(results) == 1 else tuple(sorted(results, key=_by_index)),
         State.SUBMITTED,
     )
+    return event if message.plan is None else for_step(event, message)
+
+
+def _failure(results: Sequence[SegmentResult]) -> State:
+    """Return the worst state that a segment came to, FAILED where none is final."""
+    finals = [result.state for result in results if result.state in FINALS]
+    return message_state(finals, segment_count=len(finals))[0] if finals else State.FAILED
 
 
 def _by_index(result: SegmentResult) -> int:
@@ -117,7 +134,7 @@ def _steps(work: Work, *, now_ms: int, jitter: float, carrier_is_up: bool, polic
         next_step(
             outcome,
             message_class=message.message_class,
-            attempt=message.attempt,
+            attempt=tries_of(message),
             accepted_at=message.accepted_at,
             valid_until=message.valid_until,
             now=now_ms,
@@ -148,6 +165,7 @@ def _result(index: int, outcome: Refused | Ambiguous, step: Step, *, now_ms: int
         outcome="ambiguous" if isinstance(outcome, Ambiguous) else "refused",
         status=outcome.reason if isinstance(outcome, Ambiguous) else outcome.status,
         bind=outcome.bind,
+        carrier_message_id=(outcome.reference or None) if isinstance(outcome, Ambiguous) else None,
     )
 
 
@@ -231,7 +249,7 @@ def _event(
         # What an earlier attempt settled and still goes on was submitted.
         states = [State.SUBMITTED] * len(message.segments_done) + [result.state for result in results]
         state, _ = message_state(states + [State.QUEUED] * len(retries), segment_count=total)
-    return Attempted(
+    event = Attempted(
         message_id=message.id,
         at=now_ms,
         carrier=message.carrier,
@@ -244,6 +262,7 @@ def _event(
         retry_at=retry_at,
         next_carrier=next_carrier,
     )
+    return event if message.plan is None else for_step(event, message)
 
 
 def expired(message: Message, *, now_ms: int) -> Noted:
@@ -256,6 +275,30 @@ def expired(message: Message, *, now_ms: int) -> Noted:
         carrier=message.carrier,
         reason="validity_passed",
     )
+
+
+def in_doubt(message: Message, *, now_ms: int) -> Noted | Attempted:
+    """Return the event of a message that a crash has left in doubt: claimed, and nobody knows whether it was sent.
+
+    Where receipts name our own id, it is recorded as a submit that they find.
+    """
+    if message.channel not in NAME_OUR_ID:
+        return Noted(
+            message.id, now_ms, "in_doubt", state=State.SUBMITTED, carrier=message.carrier, reason="restart"
+        )
+    reference = format_id("msg", message.id)
+    result = SegmentResult(1, State.SUBMITTED, now_ms, "ambiguous", "restart", carrier_message_id=reference)
+    event = Attempted(
+        message.id,
+        now_ms,
+        message.carrier,
+        message.attempt,
+        1,
+        (result,),
+        State.SUBMITTED,
+        reason="in_doubt",
+    )
+    return event if message.plan is None else for_step(event, message)
 
 
 def remaining(message: Message, total: int) -> list[int]:

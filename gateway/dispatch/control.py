@@ -9,9 +9,9 @@ from typing import Final, Protocol
 
 import structlog
 
+from gateway.bus.members import Membership
 from gateway.dispatch.board import CarrierBoard
 from gateway.dispatch.holds import HELD_FROM_MS
-from gateway.dispatch.members import Membership
 from gateway.dispatch.orders import OrderBook
 from gateway.dispatch.plan import DispatchSettings
 from gateway.ports.clock import Clock

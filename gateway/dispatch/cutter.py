@@ -28,7 +28,7 @@ class Cutter:
         self._picked += 1
         work.order = self._picked
         options = self._options
-        is_parted = message.segment_count > 1 and options.split != "payload"
+        is_parted = message.segment_count > 1 and options.is_parted
         reference = self._reference(message) if is_parted else None
         cut = options.cut(message.text, encoding=message.encoding, reference=reference or 0)
         count = len(cut.segments)

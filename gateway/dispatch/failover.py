@@ -1,19 +1,26 @@
 """What becomes of messages that wait for a carrier which cannot be sent to: some expire, some move on (D1, P5)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from gateway.dispatch.conclude import moved
 from gateway.dispatch.context import LaneContext
 from gateway.dispatch.outbox import Outbox
 from gateway.dispatch.settle import Settler
+from gateway.dispatch.steps import step_failed
 from gateway.dispatch.work import Lane, Work
+from gateway.domain.events import Noted
+from gateway.domain.lifecycle import State
 
 MAX_HOPS: Final = 4
 """How often a message changes its carrier at most for the sake of a carrier that is down; then it waits."""
 
 CARRIER_DOWN: Final = "carrier_down"
 DRAINED: Final = "drained"
+
+_EXPIRED: Final = -1
+_NEXT_CHANNEL: Final = -2
 
 
 class Failover:
@@ -38,8 +45,8 @@ class Failover:
         """End what is past its validity; with a `reason`, move what has another carrier that is up.
 
         A message of which a segment may be with the carrier stays: its segments go by one route (sms-domain B16). So
-        does one whose candidates are all known to be down, or that has moved too often. At most `limit` messages
-        leave, the others keep their place.
+        does one whose candidates are all known to be down, or that has moved too often, unless it may try another channel
+        whose carriers are up. At most `limit` messages leave, the others keep their place.
         """
         leaving: list[tuple[Work, int]] = []
         choices: dict[tuple[str, ...], int | None] = {}
@@ -50,7 +57,7 @@ class Failover:
             for works in lane.empty():
                 kept.append([])
                 for work in works:
-                    to = -1
+                    to = _EXPIRED
                     if now_ms < work.message.valid_until:
                         target = self._target(work, choices) if reason else None
                         if target is None:
@@ -63,19 +70,40 @@ class Failover:
                         leaving.append((work, to))
             lane.refill(*kept)
         for work, to in leaving:
-            if to < 0:
+            if to == _EXPIRED:
                 self._settler.expire(work, now_ms)
+            elif to == _NEXT_CHANNEL:
+                self._leave_channel(work, now_ms=now_ms, reason=reason)
             else:
                 self._move(work, to, now_ms=now_ms, reason=reason)
 
     def _target(self, work: Work, choices: dict[tuple[str, ...], int | None]) -> int | None:
         message = work.message
-        candidates = message.candidates
-        if not candidates or message.hops >= MAX_HOPS or not work.is_untouched:
+        if not work.is_untouched:
+            return None
+        target = None if message.hops >= MAX_HOPS else self._choose(message.candidates, choices)
+        if target is None and message.plan is not None and message.plan.rest:
+            following = message.plan.rest[0]
+            if self._choose((following.carrier, *following.candidates), choices) is not None:
+                return _NEXT_CHANNEL
+        return target
+
+    def _choose(self, candidates: tuple[str, ...], choices: dict[tuple[str, ...], int | None]) -> int | None:
+        if not candidates:
             return None
         if candidates not in choices:
             choices[candidates] = self._board.choose(candidates)
         return choices[candidates]
+
+    def _leave_channel(self, work: Work, *, now_ms: int, reason: str) -> None:
+        message = work.message
+        # No attempt was made under this number, so the next channel begins with it.
+        untried = replace(message, attempt=message.attempt - 1)
+        self._outbox.batch.records.append(
+            step_failed(untried, state=State.FAILED, reason=reason, now_ms=now_ms)
+        )
+        event = Noted(message.id, now_ms, "channel_left", carrier=message.carrier, reason=reason)
+        self._outbox.add(event, lane=work.lane, offset=work.offset)
 
     def _move(self, work: Work, to: int, *, now_ms: int, reason: str) -> None:
         event, record = moved(work.message, to=to, now_ms=now_ms, reason=reason)

@@ -8,10 +8,8 @@ from typing import Final
 import structlog
 
 from gateway.bus import topics
-from gateway.bus.codec import encode
+from gateway.bus.inbound import inbound_record
 from gateway.dispatch.context import LaneContext
-from gateway.domain.receipts import Receipt
-from gateway.ports.bus import Record
 from gateway.ports.links import CarrierLink, Inbound
 
 _log = structlog.get_logger()
@@ -77,7 +75,7 @@ class InboundPump:
         pending = self._pending
         taken = [pending.popleft() for _ in range(min(_BATCH, len(pending)))]
         items = [item for _, item in taken]
-        records = [_record(item) for item in items]
+        records = [inbound_record(one.item) for one in items]
         give_up_ns = taken[0][0] + self._deadline_ns
         while (left_ns := give_up_ns - self._clock.monotonic_ns()) > 0:
             try:
@@ -98,10 +96,3 @@ class InboundPump:
                     self._metrics.mo_received.inc(mo_count)
                 return
         self._link.acknowledge(items, stored=False)
-
-
-def _record(inbound: Inbound) -> Record:
-    item = inbound.item
-    if isinstance(item, Receipt):
-        return Record(topics.RECEIPTS, f"{item.carrier}:{item.carrier_message_id}".encode(), encode(item))
-    return Record(topics.MO, item.sender.encode(), encode(item))

@@ -13,6 +13,7 @@ import structlog
 from gateway.bus import topics
 from gateway.dispatch.board import CarrierBoard
 from gateway.dispatch.claims import Claims, release
+from gateway.dispatch.conclude import in_doubt
 from gateway.dispatch.context import LaneContext
 from gateway.dispatch.cutter import Cutter
 from gateway.dispatch.failover import Failover
@@ -26,11 +27,10 @@ from gateway.dispatch.plan import CarrierPlan, DispatchSettings
 from gateway.dispatch.pump import Pump
 from gateway.dispatch.reader import LaneReader
 from gateway.dispatch.references import References
+from gateway.dispatch.repeats import Repeats
 from gateway.dispatch.settle import Settler
 from gateway.dispatch.uplink import Uplink
 from gateway.dispatch.work import Lane, Work
-from gateway.domain.events import Noted
-from gateway.domain.lifecycle import State
 from gateway.domain.message import CLASSES, Message, OutboundSegment
 from gateway.domain.outcomes import Submitted
 from gateway.ports.bus import Bus, Stored, Transaction
@@ -85,6 +85,7 @@ class LaneWorker:
         self._link = link
         self._hold_lease = hold_lease
         self._is_stopping = False
+        self._repeats = Repeats(settings.remembered_ids) if settings.remembered_ids else None
         self._background: list[asyncio.Task[None]] = []
 
         per_s = float(plan.shard_rate.per_s)
@@ -242,6 +243,13 @@ class LaneWorker:
 
     def on_message(self, lane: int, offset: int, message: Message) -> None:
         """A message to submit."""
+        if self._repeats is not None:
+            first = self._repeats.sift(message)
+            if first is None:
+                self._outbox.batch.done.append((lane, offset))
+                self._outbox.wake()
+                return
+            message = first
         aside = self._aside
         if message.account_id in aside.accounts and aside.take(message, lane=lane, offset=offset):
             return
@@ -249,15 +257,9 @@ class LaneWorker:
 
     def on_in_doubt(self, lane: int, offset: int, message: Message) -> None:
         """A message that was claimed and has no outcome: never submitted again, the receipt decides (P2)."""
-        event = Noted(
-            message.id,
-            self._context.clock.now_ms(),
-            "in_doubt",
-            state=State.SUBMITTED,
-            carrier=message.carrier,
-            reason="restart",
-        )
-        self._outbox.add(event, lane=lane, offset=offset)
+        now_ms = self._context.clock.now_ms()
+        self._outbox.add(in_doubt(message, now_ms=now_ms), lane=lane, offset=offset)
+        self._settler.step_over(message, now_ms)
 
     def on_unreadable(self, lane: int, record: Stored, error: str) -> None:
         """A record that is no message: set aside, so that it can be looked at and brought back."""

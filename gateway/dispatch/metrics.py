@@ -1,11 +1,12 @@
 """Metrics of dispatch: one bundle per process, one set of cached children per carrier."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from gateway.dispatch.plan import SMPP_STATUSES
 from gateway.domain.message import CLASSES
 from gateway.domain.outcomes import Ambiguous, Refused, SubmitOutcome, Submitted, Throttled, Unsent
 from gateway.ports.links import BindChanged, BindFigures, BindState
@@ -38,7 +39,13 @@ class ShardFigures(NamedTuple):
 class DispatchMetrics:
     """The bundle. Label values come from the configuration and from closed sets; `carriers` are touched at once."""
 
-    def __init__(self, registry: CollectorRegistry, *, carriers: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        *,
+        carriers: Sequence[str] = (),
+        statuses: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self.queue_depth = catalogue.gauge(registry, "carrier_queue_depth_messages")
         self.bind_state = catalogue.gauge(registry, "carrier_bind_state")
         self.bind_transitions = catalogue.counter(registry, "carrier_bind_transitions_total")
@@ -63,10 +70,12 @@ class DispatchMetrics:
         self.expired_by_class = tuple(self.expired.labels(name) for name in CLASSES)
         self.dead_by_reason = {reason: self.dead.labels(reason) for reason in DEAD_REASONS}
         self._carriers: dict[str, CarrierMetrics] = {}
-        self.touch(carriers)
+        self._statuses: dict[str, Sequence[str]] = {}
+        self.touch(carriers, statuses=statuses)
 
-    def touch(self, carriers: Sequence[str]) -> None:
-        """Make every known label value of these carriers appear."""
+    def touch(self, carriers: Sequence[str], *, statuses: Mapping[str, Sequence[str]] | None = None) -> None:
+        """Make every known label value of these carriers appear; `statuses` are their usual answers, success first."""
+        self._statuses.update(statuses or {})
         for carrier in carriers:
             self.carrier(carrier)
             for other in carriers:
@@ -78,14 +87,15 @@ class DispatchMetrics:
         """Return the children of one carrier, the same for all its shards, every known label value touched."""
         found = self._carriers.get(carrier)
         if found is None:
-            found = self._carriers[carrier] = CarrierMetrics(self, carrier)
+            statuses = self._statuses.get(carrier, SMPP_STATUSES)
+            found = self._carriers[carrier] = CarrierMetrics(self, carrier, statuses=statuses)
         return found
 
 
 class CarrierMetrics:
     """The children of one carrier; hot ones are counted locally and written once per flush."""
 
-    def __init__(self, bundle: DispatchMetrics, carrier: str) -> None:
+    def __init__(self, bundle: DispatchMetrics, carrier: str, *, statuses: Sequence[str]) -> None:
         self._bundle = bundle
         self._carrier = carrier
         self._statuses: dict[str, Counter] = {}
@@ -99,7 +109,8 @@ class CarrierMetrics:
         self.timeouts = bundle.timeouts.labels(carrier)
         self.mo_received = bundle.mo_received.labels(carrier)
         self.retries = {reason: bundle.retries.labels(carrier, reason) for reason in RETRY_REASONS}
-        for status in ("ESME_ROK", "ESME_RTHROTTLED", "ESME_RMSGQFUL", "none"):
+        self._success = statuses[0]
+        for status in (*statuses, "none"):
             self._status(status)
         self._shards: dict[int, ShardFigures] = {}
         self._show()
@@ -155,7 +166,7 @@ class CarrierMetrics:
         """Count a flush's worth of accepted segments."""
         if response_ms:
             _observe_all(self.submit_seconds, response_ms, catalogue.SUBMIT_BUCKETS)
-            self._status("ESME_ROK").inc(len(response_ms))
+            self._status(self._success).inc(len(response_ms))
 
     def count_delays(self, delays_ms: Iterable[tuple[int, int]]) -> None:
         """Count a flush's worth of (class index, milliseconds from acceptance to the carrier's answer)."""

@@ -18,6 +18,10 @@ from throttling.rates import SECOND_NS, Rate
 LinkFactory = Callable[[int, int], CarrierLink]
 """Makes the link of one shard: (shard, number of shards). Rate and binds of the link are that shard's part."""
 
+SMPP_STATUSES: Final = ("ESME_ROK", "ESME_RTHROTTLED", "ESME_RMSGQFUL")
+HTTP_STATUSES: Final = ("HTTP_200", "HTTP_429", "HTTP_503")
+"""What the usual answers of HTTP carriers are called; every 2xx that took a message counts as the first."""
+
 _DEFAULT_BURST_SHARE: Final = 0.02
 _FASTEST_REPAY: Final = 100
 
@@ -31,6 +35,7 @@ class CarrierPlan:
     `segmentation` is how texts are cut for this carrier, the same value that intake counts with.
     `retry` is when a refused segment is tried again, `shares` how the class lanes share the rate. `access` is what
     the links are made of besides: plans with equal values make equal links. `window_slots` is the window of one bind.
+    `statuses` are what its usual answers are called, that of success first.
     """
 
     carrier: str
@@ -44,6 +49,7 @@ class CarrierPlan:
     shares: LaneShares = DEFAULT_SHARES
     access: object = None
     window_slots: int | None = None
+    statuses: tuple[str, ...] = SMPP_STATUSES
 
     def __post_init__(self) -> None:
         if self.shards < 1:
@@ -98,7 +104,8 @@ class DispatchSettings:
     A carrier in trouble keeps its messages for `failover_after_s` (`otp_failover_after_s`), and is out of trouble once
     healthy for `stable_after_s`; `moves_to_unknown` lets them go to a carrier that nobody has reported of for
     `report_stale_s`. A process is another's neighbour until it was silent for `member_dead_s`; a shard assigned to
-    another is taken over once free for `orphan_after_s`, and given back at the earliest after `stand_in_s`.
+    another is taken over once free for `orphan_after_s`, and given back at the earliest after `stand_in_s`. Repeats that
+    intake appended are recognised by the last `remembered_ids` of a shard; 0 where the bus makes none.
     """
 
     flush_ms: int = 40
@@ -131,3 +138,4 @@ class DispatchSettings:
     member_dead_s: float = 6.0
     orphan_after_s: float = 4.0
     stand_in_s: float = 60.0
+    remembered_ids: int = 0

@@ -252,14 +252,12 @@ class Pump:
     def _cut(self, work: Work, now_ms: int) -> bool:
         """Make the segments of a message at its first pick; False when nothing is left to submit."""
         message = work.message
+        if message.plan is not None and self._settler.drop_repeat(work, now_ms):
+            return False
         try:
             self._cutter.cut(work)
         except SegmentationError as error:
-            self._metrics.dead_by_reason["uncuttable"].inc()
-            event = Noted(
-                message.id, now_ms, "failed", state=State.FAILED, carrier=message.carrier, reason=error.code
-            )
-            self._outbox.add(event, lane=work.lane, offset=work.offset)
+            self._settler.uncuttable(work, error.code, now_ms)
             return False
         if message.resent_in_doubt:
             # The answer may have come after all while the resend waited.
@@ -268,4 +266,5 @@ class Pump:
             return True
         event = Noted(message.id, now_ms, "settled", state=State.SUBMITTED, reason="answered")
         self._outbox.add(event, lane=work.lane, offset=work.offset)
+        self._settler.step_over(message, now_ms)
         return False

@@ -9,13 +9,22 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
+from gateway.dispatch.alarms import Alarms
 from gateway.dispatch.conclude import all_submitted, conclude, expired, remaining
 from gateway.dispatch.context import LaneContext
 from gateway.dispatch.outbox import Outbox
+from gateway.dispatch.steps import (
+    begun_at,
+    for_step,
+    has_channels_left,
+    reason_of,
+    step_failed,
+    step_submitted,
+)
 from gateway.dispatch.work import Lane, Work
 from gateway.domain.events import Attempted, Noted, SegmentResult
 from gateway.domain.lifecycle import State
-from gateway.domain.message import OutboundSegment
+from gateway.domain.message import Message, OutboundSegment
 from gateway.domain.outcomes import Refusal, Refused, SubmitOutcome, Submitted, Throttled, Unsent
 from gateway.policy.retry import DEFAULT_RETRY, RetryPolicy
 from gateway.ports.links import CarrierLink
@@ -45,6 +54,7 @@ class Settler:
         retry: RetryPolicy = DEFAULT_RETRY,
     ) -> None:
         self._normalise_id = link.normalise_id
+        self._alarms = Alarms(context.carrier)
         self._lanes = lanes
         self._outbox = outbox
         self._clock = context.clock
@@ -56,6 +66,7 @@ class Settler:
         self._retry = retry
         self._taken_ns = 0  # when the last segment was written that the carrier took
         self._answered: OrderedDict[tuple[UUID, int], None] = OrderedDict()
+        self._concluded: OrderedDict[tuple[UUID, int], None] = OrderedDict()  # of later channels alone
 
     def settled(self, work: Work, segment: OutboundSegment, outcome: SubmitOutcome) -> None:
         """Take the outcome of one submit."""
@@ -73,10 +84,13 @@ class Settler:
         now_ms = self._clock.now_ms()
         message = work.message
         if work.submitted:
-            delay_ms = now_ms - max(message.accepted_at, message.send_at or 0)
-            self._outbox.batch.delays_ms.append((work.lane, delay_ms))
+            self._outbox.batch.delays_ms.append((work.lane, now_ms - begun_at(message)))
+        if message.plan is not None and message.plan.step > 1:
+            _remember(self._concluded, (message.id, message.attempt))
         if not work.refused and not work.todo:
             self._outbox.add(all_submitted(work, now_ms=now_ms), lane=work.lane, offset=work.offset)
+            if message.plan is not None:
+                self.step_over(message, now_ms)
             return
         end = conclude(
             work,
@@ -91,11 +105,33 @@ class Settler:
             batch.deferred.append(end.deferred)
         if end.moved is not None:
             batch.records.append(end.moved)
+        if message.plan is not None and end.deferred is None and end.moved is None:
+            self.step_over(message, now_ms, failed_as=end.failed_as, reason=reason_of(end.event))
         if end.next_carrier is not None:
             self._metrics.failed_over(end.next_carrier, end.event.reason)
         if end.retry_reason:
             self._metrics.retries[end.retry_reason].inc()
         self._outbox.add(end.event, lane=work.lane, offset=work.offset)
+
+    def step_over(
+        self, message: Message, now_ms: int, *, failed_as: State | None = None, reason: str = ""
+    ) -> None:
+        """Say of a message with channels left that it is with a carrier, or that this channel failed."""
+        if has_channels_left(message):
+            self._outbox.batch.records.append(
+                step_submitted(message, now_ms=now_ms)
+                if failed_as is None
+                else step_failed(message, state=failed_as, reason=reason, now_ms=now_ms)
+            )
+
+    def uncuttable(self, work: Work, code: str, now_ms: int) -> None:
+        """End a message, or its step, that this carrier cannot be given in any number of segments."""
+        message = work.message
+        self._metrics.dead_by_reason["uncuttable"].inc()
+        state = None if has_channels_left(message) else State.FAILED
+        event = Noted(message.id, now_ms, "failed", state=state, carrier=message.carrier, reason=code)
+        self._outbox.add(event, lane=work.lane, offset=work.offset)
+        self.step_over(message, now_ms, failed_as=State.FAILED, reason=code)
 
     def expire(self, work: Work, now_ms: int) -> None:
         """End a message whose validity passed in the lane; it is out of the lane already (sms-domain E4)."""
@@ -113,25 +149,35 @@ class Settler:
     def answered_late(self, segment: OutboundSegment, outcome: Submitted) -> None:
         """Attach the id of an answer that came after its submit was given up (sms-domain G)."""
         message = segment.message
-        self._answered[message.id, segment.segment_index] = None
-        if len(self._answered) > _MAX_ANSWERED:
-            self._answered.popitem(last=False)
-        self._outbox.add(
-            Attempted(
-                message.id,
-                self._clock.now_ms(),
-                message.carrier,
-                message.attempt,
-                message.segment_count,
-                (self._result(segment, outcome),),
-                State.SUBMITTED,
-                reason="late_answer",
-            )
+        _remember(self._answered, (message.id, segment.segment_index))
+        event = Attempted(
+            message.id,
+            self._clock.now_ms(),
+            message.carrier,
+            message.attempt,
+            message.segment_count,
+            (self._result(segment, outcome),),
+            State.SUBMITTED,
+            reason="late_answer",
         )
+        self._outbox.add(for_step(event, message))
 
     def was_answered(self, message_id: UUID, segment_index: int) -> bool:
         """True when a late answer has settled the segment: sending it again would double it."""
         return (message_id, segment_index) in self._answered
+
+    def drop_repeat(self, work: Work, now_ms: int) -> bool:
+        """Drop a later channel's record that was concluded here before; False for any other message.
+
+        On a bus outside the database a crash of the mover may begin a channel twice. No attempt that goes on comes
+        back under its number, so this is a repeat.
+        """
+        message = work.message
+        if (message.id, message.attempt) not in self._concluded:
+            return False
+        event = Noted(message.id, now_ms, "repeat_dropped", carrier=message.carrier, reason="begun_twice")
+        self._outbox.add(event, lane=work.lane, offset=work.offset)
+        return True
 
     def _result(self, segment: OutboundSegment, outcome: Submitted) -> SegmentResult:
         raw_id = outcome.carrier_message_id
@@ -166,6 +212,8 @@ class Settler:
             return
         assert not isinstance(outcome, Submitted)
         work.refused.append((segment.segment_index, outcome))
+        if isinstance(outcome, Refused) and outcome.alert:
+            self._alarms.refused(outcome, now_ns=self._clock.monotonic_ns())
         if isinstance(outcome, Refused) and outcome.refusal is not Refusal.RETRY_LATER:
             # What is left of the message is not worth sending here (sms-domain F17).
             work.stopped = True
@@ -197,3 +245,9 @@ class Settler:
     def _rested(self, lane: Lane, work: Work) -> None:
         if lane.wake(work):
             self._wake()
+
+
+def _remember(known: OrderedDict[tuple[UUID, int], None], key: tuple[UUID, int]) -> None:
+    known[key] = None
+    if len(known) > _MAX_ANSWERED:
+        known.popitem(last=False)

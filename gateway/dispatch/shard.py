@@ -11,9 +11,9 @@ from typing import Final
 
 import structlog
 
+from gateway.bus.members import Membership
 from gateway.dispatch.board import CarrierBoard
 from gateway.dispatch.lane import LaneWorker
-from gateway.dispatch.members import Membership
 from gateway.dispatch.metrics import DispatchMetrics
 from gateway.dispatch.orders import OrderBook
 from gateway.dispatch.outbox import LeaseLostError

@@ -1,7 +1,7 @@
 """Starts, steers and stops the shards of one process: those whose lease it gets, of every carrier it is told (D3)."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any, Final
@@ -9,10 +9,10 @@ from typing import Any, Final
 import structlog
 
 from gateway.bus import topics
+from gateway.bus.members import Membership
 from gateway.dispatch.board import CarrierBoard
 from gateway.dispatch.control import Control, reports_of
 from gateway.dispatch.holds import held_dues
-from gateway.dispatch.members import Membership
 from gateway.dispatch.metrics import DispatchMetrics
 from gateway.dispatch.orders import OrderBook
 from gateway.dispatch.plan import CarrierPlan, DispatchSettings
@@ -30,7 +30,7 @@ _START_TIMEOUT_S: Final = 30.0
 
 
 class DispatchSupervisor:
-    """Runs the shards of every plan that fall to this process, until stopped.
+    """Runs the shards of every plan that fall to this process, until stopped; the topics of their lanes are there.
 
     `owner` names this process among all that might own a shard. A process that comes back under the same name takes
     its leases over at once, so a name is for those who know that the one before is dead; another one waits until they
@@ -56,7 +56,9 @@ class DispatchSupervisor:
         self._bus = bus
         self._clock = clock
         self._metrics = metrics
-        self._membership = Membership(owner, clock=clock, settings=settings)
+        self._membership = Membership(
+            owner, clock=clock, orphan_after_s=settings.orphan_after_s, stand_in_s=settings.stand_in_s
+        )
         board = CarrierBoard(
             clock=clock, stale_after_s=settings.report_stale_s, takes_unknown=settings.moves_to_unknown
         )
@@ -97,9 +99,8 @@ class DispatchSupervisor:
 
     async def run(self) -> None:
         """Work until `stop`; what is in flight then gets `drain_s` for its answers."""
-        async with asyncio.timeout(_START_TIMEOUT_S):
-            await self._make_topics(self._plans.values())
-            if self._control is not None:
+        if self._control is not None:
+            async with asyncio.timeout(_START_TIMEOUT_S):
                 await self._control.open()
         async with asyncio.TaskGroup() as group:
             self._group = group
@@ -140,8 +141,6 @@ class DispatchSupervisor:
                 if name not in same and name in before and plan.is_adjustment_of(before[name])
             }
             anew = [plan for name, plan in wanted.items() if name not in same | adjusted]
-            async with asyncio.timeout(_START_TIMEOUT_S):
-                await self._make_topics(anew)
             gone = [name for name in before if name not in same | adjusted]
             await self._end([keeper for name in gone for keeper in self._keepers.pop(name, {}).values()])
             self._plans = wanted
@@ -196,11 +195,6 @@ class DispatchSupervisor:
     def _all_keepers(self) -> list[ShardKeeper]:
         return [keeper for keepers in self._keepers.values() for keeper in keepers.values()]
 
-    async def _make_topics(self, plans: Iterable[CarrierPlan]) -> None:
-        wanted = {topic: plan.shards for plan in plans for topic in topics.lanes(plan.carrier)}
-        await self._bus.ensure_topics(wanted)
-        await self._bus.widen_topics(wanted)
-
     def _as_partitioned(self, plan: CarrierPlan) -> CarrierPlan:
         """Return the plan with as many shards as its lanes have partitions: each needs one reader, and has only one."""
         partitions = min(self._bus.partitions(topic) for topic in topics.lanes(plan.carrier))
@@ -214,7 +208,9 @@ class DispatchSupervisor:
     def _start(self, plan: CarrierPlan) -> None:
         assert self._group is not None
         plan = self._as_partitioned(plan)
-        self._metrics.touch(tuple(self._plans))
+        self._metrics.touch(
+            tuple(self._plans), statuses={name: plan.statuses for name, plan in self._plans.items()}
+        )
         keepers = self._keepers[plan.carrier] = {
             shard: ShardKeeper(plan, shard=shard, outfit=self._outfit) for shard in range(plan.shards)
         }

@@ -9,14 +9,19 @@ from dataclasses import dataclass
 from gateway.domain.errors import SegmentationError
 from gateway.domain.gsm7 import alphabet
 from gateway.domain.segmentation import (
+    DATA_CODINGS,
     MAX_SEGMENTS,
     SPLITS,
     MeasuredText,
     Segmentation,
+    SegmentPayload,
     measure_text,
+    measure_whole,
     segment_text,
 )
 
+WHOLE = "whole"
+"""The split of carriers that get the text as it is, in one submit, and cut it themselves."""
 DEFAULT_ALPHABETS = frozenset({"gsm7", "latin1", "ascii"})
 
 
@@ -26,6 +31,9 @@ class SegmentationOptions:
 
     `default_alphabet` is what data_coding 0 means there (A13): a text of GSM 7-bit that it lacks a character of goes
     as UCS-2. Its segments keep the budget of septets, because that is what goes over the air.
+
+    With the split "whole" the one segment holds the text in UTF-8, of at most `max_characters` (0: any number), and
+    `counts_segments` says whether such a text counts as what the carrier will make of it, or as one.
     """
 
     split: str = "udh"
@@ -34,10 +42,14 @@ class SegmentationOptions:
     national_single_shift: int = 0
     national_locking_shift: int = 0
     default_alphabet: str = "gsm7"
+    max_characters: int = 0
+    counts_segments: bool = False
 
     def __post_init__(self) -> None:
-        if self.split not in SPLITS:
-            raise SegmentationError("invalid_option", f"split {self.split!r} is not one of udh, sar, payload")
+        if self.split != WHOLE and self.split not in SPLITS:
+            raise SegmentationError(
+                "invalid_option", f"split {self.split!r} is not one of udh, sar, payload, whole"
+            )
         if self.reference_bits not in (8, 16):
             raise SegmentationError(
                 "invalid_option", f"reference_bits {self.reference_bits} is not one of 8, 16"
@@ -60,6 +72,11 @@ class SegmentationOptions:
         """How many bits a concatenation reference has (SAR: always 16)."""
         return 16 if self.split == "sar" else self.reference_bits
 
+    @property
+    def is_parted(self) -> bool:
+        """Whether a long text becomes several submits, which need a reference to be put together by."""
+        return self.split not in ("payload", WHOLE)
+
     def measure(
         self,
         text: str,
@@ -69,6 +86,10 @@ class SegmentationOptions:
         max_segments: int = MAX_SEGMENTS,
     ) -> MeasuredText:
         """Return what `cut` will send and how many segments that is; raises SegmentationError."""
+        if self.split == WHOLE:
+            return self._measure_whole(
+                text, encoding=encoding, transliterate=transliterate, max_segments=max_segments
+            )
         measured = measure_text(
             text,
             encoding=encoding,
@@ -97,6 +118,9 @@ class SegmentationOptions:
 
         A text that is GSM 7-bit elsewhere and not here goes as UCS-2.
         """
+        if self.split == WHOLE:
+            self._check_length(text)
+            return _whole(text, encoding)
         if encoding == "gsm7":
             if self._lacks(text) is None:
                 try:
@@ -106,6 +130,22 @@ class SegmentationOptions:
                         raise
             encoding = "ucs2"
         return self._segment(text, encoding, reference)
+
+    def _measure_whole(
+        self, text: str, *, encoding: str, transliterate: bool, max_segments: int
+    ) -> MeasuredText:
+        measured = measure_whole(text, encoding=encoding, transliterate=transliterate)
+        self._check_length(measured.text)
+        if not self.counts_segments:
+            return measured
+        return measure_text(measured.text, encoding=measured.encoding, max_segments=max_segments)
+
+    def _check_length(self, text: str) -> None:
+        if self.max_characters and len(text) > self.max_characters:
+            raise SegmentationError(
+                "too_many_segments",
+                f"{len(text)} characters exceed the carrier's limit of {self.max_characters}",
+            )
 
     def _segment(self, text: str, encoding: str, reference: int) -> Segmentation:
         return segment_text(
@@ -135,6 +175,19 @@ class SegmentationOptions:
             "not_in_alphabet",
             f"character U+{ord(text[index]):04X} at index {index} is not in the carrier's {self.default_alphabet}",
         )
+
+
+def _whole(text: str, encoding: str) -> Segmentation:
+    try:
+        octets = text.encode()
+    except UnicodeEncodeError as error:
+        raise SegmentationError(
+            "lone_surrogate",
+            f"U+{ord(text[error.start]):04X} at index {error.start} is half of a surrogate pair",
+        ) from None
+    return Segmentation(
+        encoding, DATA_CODINGS.get(encoding, 8), len(text), (SegmentPayload(0, b"", octets),), 1
+    )
 
 
 USUAL_SEGMENTATION = SegmentationOptions()

@@ -62,6 +62,13 @@ class Attempted:
     next_carrier: str | None = None
 
 
+@dataclass(slots=True, unsafe_hash=True)
+class StepAttempted(Attempted):
+    """An attempt of a message that may try several channels. `steps_left` counts those still to try after this one."""
+
+    steps_left: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Noted:
     """Something worth a line in the timeline that may also move the state (requeued, in doubt, expired, moved)."""
@@ -79,9 +86,9 @@ class Noted:
 class Receipted:
     """A receipt found its segment. `message_state` is the message's state once all its segments are weighed.
 
-    `effect` is applied, duplicate, late (an intermediate after a final) or conflict (another final before it).
-    `error` is what the carrier says of it, where it was not delivered. `receipt` is left out where the submission
-    keeps it: the first final one.
+    `effect` is applied, duplicate, late (an intermediate after a final, a delivery after it was read), conflict (another
+    final before it) or read (news of what is delivered already). `error` is what the carrier says of it, where it was
+    not delivered. `receipt` is left out where the submission keeps it: the first final one.
     """
 
     message_id: UUID
@@ -96,4 +103,11 @@ class Receipted:
     receipt: Receipt | None = None
 
 
-Event = Accepted | Attempted | Noted | Receipted
+@dataclass(frozen=True, slots=True)
+class StepReceipted(Receipted):
+    """A receipt of a message that may try several channels. `steps_left` names the step: how many come after it."""
+
+    steps_left: int = 0
+
+
+Event = Accepted | Attempted | StepAttempted | Noted | Receipted | StepReceipted

@@ -8,7 +8,7 @@ import re
 from hashlib import blake2b
 from uuid import UUID, SafeUUID
 
-ID_PREFIXES = frozenset({"msg", "bat", "cmp", "evt", "whk", "req", "mo", "hld"})
+ID_PREFIXES = frozenset({"msg", "bat", "cmp", "evt", "whk", "req", "mo", "hld", "med"})
 MAX_TIME_MS = (1 << 48) - 1
 
 _VERSION_7 = 0x7 << 76  # RFC 9562 §4.2

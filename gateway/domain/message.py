@@ -64,6 +64,7 @@ class RichContent:
 
     `name` is a template's or a file's, `language` a template's, exactly as it was approved; `params` are the template's,
     by name or by place from "1". Media is at `link`, or kept here as `media_id` (`med_...`). `subject` is a mail's.
+    `header` is what kind of media stands above a template.
     """
 
     kind: ContentKind
@@ -73,6 +74,7 @@ class RichContent:
     link: str = ""
     media_id: str = ""
     subject: str = ""
+    header: ContentKind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ class ChannelPlan:
 
     The next one begins when this one definitely failed, or when the message did not come as far as `wait_for` within
     `wait_ms` of its submission. Never two at a time. `cost` is the price of a segment of this step, a decimal.
+    `first_attempt` is the number of this step's first attempt and `begun_at` when the step began, None for the first.
+    `ignores_opt_out` is an otp's of an account that sends them all the same.
     """
 
     step: int
@@ -110,6 +114,9 @@ class ChannelPlan:
     wait_for: Progress | None = None
     wait_ms: int = 0
     cost: str | None = None
+    first_attempt: int = 1
+    begun_at: int | None = None
+    ignores_opt_out: bool = False
 
 
 class Source(StrEnum):
@@ -119,7 +126,11 @@ class Source(StrEnum):
     SMPP = "smpp_server"
 
 
-@dataclass(frozen=True, slots=True)
+APPENDED_AGAIN = 0
+"""`Message.attempt` of a lane record that may be the second one of an untouched message."""
+
+
+@dataclass(slots=True, unsafe_hash=True)  # treated as frozen, which would triple what making one costs
 class Message:
     """One logical message with all its segments; the value of a lane record (D14).
 

@@ -55,10 +55,14 @@ class Unsent:
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """Octets left and no answer came: a resend may double the segment."""
+    """Octets left and no answer came: a resend may double the segment.
+
+    `reference` is what receipts will name it by beside the carrier's id that is not known, empty where they do not.
+    """
 
     reason: str
     bind: str
+    reference: str = ""
 
 
 SubmitOutcome = Submitted | Throttled | Refused | Unsent | Ambiguous

@@ -139,6 +139,12 @@ def measure_text(
     return MeasuredText(coded.text, coded.encoding, _units(coded), len(pieces))
 
 
+def measure_whole(text: str, *, encoding: str = "auto", transliterate: bool = False) -> MeasuredText:
+    """Return what goes to a carrier that cuts texts itself: alphabet and length as elsewhere, one submit."""
+    coded = _encode(text, encoding, transliterate, 0, 0)
+    return MeasuredText(coded.text, coded.encoding, _units(coded), 1)
+
+
 def count_segments(
     text: str | bytes,
     *,

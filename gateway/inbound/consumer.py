@@ -10,6 +10,7 @@ from uuid import UUID
 
 from gateway.bus.reader import BatchReader, Taken
 from gateway.bus.reader_metrics import ReaderMetrics
+from gateway.bus.sharing import Share
 from gateway.bus.topics import INBOUND_GROUP, MO
 from gateway.domain.ids import new_uuid7
 from gateway.domain.receipts import MobileOriginated
@@ -20,7 +21,6 @@ from gateway.inbound.reading import decode_mo, read
 from gateway.ports.bus import Bus, Commit
 from gateway.ports.clock import Clock
 from gateway.ports.inbound_store import InboundStore
-from gateway.ports.record_store import DeadRow
 from gateway.ports.store import Transactions
 
 _YEAR_10000_MS: Final = 253_402_300_800_000
@@ -43,25 +43,26 @@ class InboundConsumer:
         clock: Clock,
         metrics: InboundMetrics,
         reader_metrics: ReaderMetrics,
+        share: Share | None = None,
         partitions: Sequence[int] | None = None,
         batch_limit: int = 500,
     ) -> None:
         self._bus = bus
-        self._db = db
         self._store = store
         self._assembler = assembler
         self._delivery = delivery
-        self._clock = clock
         self._metrics = metrics
-        self._dead = reader_metrics.dead
         self.reader = BatchReader(
             bus,
             self,
             group=INBOUND_GROUP,
             topic=MO,
             table="inbound_messages",
+            db=db,
+            dead=store,
             clock=clock,
             metrics=reader_metrics,
+            share=share,
             partitions=partitions,
             limit=batch_limit,
         )
@@ -76,11 +77,11 @@ class InboundConsumer:
 
     async def handle(self, batch: Sequence[Taken], commits: Sequence[Commit]) -> None:
         """Write one batch; RowRejectedError when the database refuses one of its values for good."""
-        arrivals, dead = self._decode(batch)
+        arrivals, dead = self.reader.decoded(batch, _decode)
         whole = [one for one in arrivals if _stands_alone(one)]
         segments = [one for one in arrivals if not _stands_alone(one)]
         assembled = Assembled([], 0)
-        async with self._db.transaction() as tx:
+        async with self.reader.transaction(commits) as tx:
             if segments:
                 assembled = await self._assembler.assemble(tx, segments)
             delivered = await self._delivery.deliver(tx, whole, assembled.closed)
@@ -93,28 +94,12 @@ class InboundConsumer:
         delivered.count(self._metrics)
         if assembled.repeated:
             self._metrics.repeated.inc(assembled.repeated)
-        if dead:
-            self._dead.labels("envelope").inc(len(dead))
+        self.reader.count_dead(dead)
 
-    async def bury(self, record: Taken, error: str, commits: Sequence[Commit]) -> None:
-        """Keep a record that can never be processed, and go past it."""
-        row = DeadRow(MO, record.partition, record.offset, record.value, error, self._clock.now_ms())
-        async with self._db.transaction() as tx:
-            await self._store.insert_dead(tx, [row])
-            await self._bus.commit(commits, tx=tx)
 
-    def _decode(self, batch: Sequence[Taken]) -> tuple[list[Arrival], list[DeadRow]]:
-        arrivals: list[Arrival] = []
-        dead: list[DeadRow] = []
-        for record in batch:
-            try:
-                mo = decode_mo(record.value)
-                arrivals.append(Arrival(_record_id(record, mo), mo, read(mo), record.value))
-            except Exception as error:  # noqa: BLE001 - one bad record must not stop all the others
-                text = f"{type(error).__name__}: {error}"[:500]
-                now_ms = self._clock.now_ms()
-                dead.append(DeadRow(MO, record.partition, record.offset, record.value, text, now_ms))
-        return arrivals, dead
+def _decode(record: Taken) -> Arrival:
+    mo = decode_mo(record.value)
+    return Arrival(_record_id(record, mo), mo, read(mo), record.value)
 
 
 def _stands_alone(arrival: Arrival) -> bool:

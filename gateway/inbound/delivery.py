@@ -22,17 +22,20 @@ from gateway.domain.receipts import MobileOriginated
 from gateway.inbound.assembler import Arrival
 from gateway.inbound.metrics import InboundMetrics
 from gateway.inbound.ownership import Ownership
-from gateway.inbound.reading import Content, decode_mo, read, text_of
+from gateway.inbound.reading import Content, decode_mo, is_spoken, read, text_of
 from gateway.inbound.reassembly import Closed, Why
 from gateway.inbound.shown import notice_data
 from gateway.intake.numbers import parse_recipient
 from gateway.ports.bus import Record, Transaction
-from gateway.ports.inbound_store import InboundMessage, InboundStore
+from gateway.ports.inbound_store import InboundMessage, InboundStore, SourceRow
 
 _log = structlog.get_logger()
 
 _BY_ID: Final = attrgetter("id.int")
 _TOLD_BY: Final = frozenset({INBOUND_TYPE, ANY_TYPE})
+_CHARACTERS: Final = "utf8"
+_MAX_SHORT_CODE: Final = 8
+_MAX_LONG_ADDRESS: Final = 256  # of mail, a little more than RFC 5321 §4.5.3.1.3 allows
 _MAX_ADDRESS: Final = 65  # SMPP 3.4 §4.7.1: octets of an address in data_sm
 
 
@@ -44,6 +47,7 @@ class Delivered:
     records: list[Record] = field(default_factory=list)
     closed: list[Closed] = field(default_factory=list)
     malformed: list[str] = field(default_factory=list)
+    repeated: int = 0
 
     def count(self, metrics: InboundMetrics) -> None:
         """Count it, after the commit."""
@@ -56,6 +60,8 @@ class Delivered:
                 metrics.partial.labels(closed.of.key.carrier, closed.why.value).inc()
         for carrier in self.malformed:
             metrics.malformed.labels(carrier).inc()
+        if self.repeated:
+            metrics.repeated.inc(self.repeated)
 
 
 class Audience(Protocol):
@@ -89,7 +95,12 @@ class Delivery:
         """Store messages of one segment and closed sets; they are told of in the order of the bus."""
         delivered = Delivered(closed=list(closed))
         messages = []
-        for arrival in arrivals:
+        fresh = await self._without_repeats(tx, arrivals)
+        delivered.repeated = len(arrivals) - len(fresh)
+        for arrival in fresh:
+            if is_spoken(arrival.mo):
+                messages.append(_spoken_message(arrival.record_id, arrival.mo))
+                continue
             if arrival.content.fault:
                 delivered.malformed.append(arrival.mo.carrier)
             messages.append(
@@ -103,6 +114,18 @@ class Delivery:
         delivered.messages = [message for message in messages if message.id in new]
         delivered.records = await self._notices(delivered.messages)
         return delivered
+
+    async def _without_repeats(self, tx: Transaction, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
+        """Return the arrivals without those that a carrier has brought before, by its own ids of them."""
+        named = [
+            SourceRow(one.mo.carrier, one.mo.source_id, one.record_id, one.mo.received_at)
+            for one in arrivals
+            if one.mo.source_id is not None
+        ]
+        if not named:
+            return arrivals
+        new = await self._store.claim_sources(tx, named)
+        return [one for one in arrivals if one.mo.source_id is None or one.record_id in new]
 
     async def look_again(self, tx: Transaction, *, since_ms: int, before: UUID | None, limit: int) -> Looked:
         """Look for the accounts of messages that are nobody's, received since then, newest first, a page at a time.
@@ -203,10 +226,37 @@ def _message(
     )
 
 
-def _person(address: str) -> tuple[str, bool]:
+def _spoken_message(message_id: UUID, mo: MobileOriginated) -> InboundMessage:
+    """Return the message of a channel that speaks in characters: nothing is decoded, nothing joined."""
+    sender, is_e164 = _person(mo.sender, limit=_MAX_LONG_ADDRESS)
+    raw: dict[str, Any] = {"source_addr": mo.sender, "destination_addr": mo.recipient}
+    if mo.source_id is not None:
+        raw["source_id"] = mo.source_id
+    return InboundMessage(
+        id=message_id,
+        carrier=mo.carrier,
+        bind=mo.bind,
+        sender=sender,
+        sender_is_e164=is_e164,
+        # Numbers of ours are written like those of people here: with punctuation, or as 521 and ten digits.
+        recipient=_person(mo.recipient, limit=_MAX_LONG_ADDRESS)[0]
+        if len(mo.recipient) > _MAX_SHORT_CODE
+        else plain_number(mo.recipient),
+        text=mo.text,
+        encoding=_CHARACTERS,
+        segment_count=1,
+        missing=(),
+        received_at=mo.received_at,
+        raw=raw,
+        channel=mo.channel,
+        media=mo.media,
+    )
+
+
+def _person(address: str, *, limit: int = _MAX_ADDRESS) -> tuple[str, bool]:
     """Return the number of who wrote, in E.164 without plus, or else the address as it is."""
     written = "+" + address[2:] if address.startswith("00") else address
     try:
         return parse_recipient(written, digits_are_international=True).msisdn, True
     except AddressError:
-        return address[:_MAX_ADDRESS], False
+        return address[:limit], False

@@ -44,8 +44,8 @@ class Ownership:
         ]
 
     def _conversation(self, message: InboundMessage) -> Conversation | None:
-        if not message.sender_is_e164:
-            return None
+        if not message.sender_is_e164 and message.channel == "sms":
+            return None  # of other channels an address need not be a number
         at = message.received_at
         return Conversation(
             message.carrier, message.sender, message.recipient, at - self._reply_ms, at + _CLOCKS_APART_MS

@@ -20,7 +20,7 @@ from gateway.domain.receipts import MobileOriginated
 REPLACEMENT: Final = "\ufffd"
 
 _NUL: Final = b"\\u0000"
-_TEXT_FIELDS: Final = ("carrier", "bind", "sender", "recipient", "service_type")
+_TEXT_FIELDS: Final = ("carrier", "bind", "sender", "recipient", "service_type", "text", "source_id")
 _IE_SINGLE_SHIFT: Final = 0x24
 _IE_LOCKING_SHIFT: Final = 0x25
 _SAR: Final = (c.TAG_SAR_MSG_REF_NUM, c.TAG_SAR_TOTAL_SEGMENTS, c.TAG_SAR_SEGMENT_SEQNUM)
@@ -70,8 +70,14 @@ def decode_mo(value: bytes) -> MobileOriginated:
     mo: MobileOriginated = decode_as(MobileOriginated, value)
     if _NUL not in value:
         return mo
-    texts = {name: getattr(mo, name).replace("\0", REPLACEMENT) for name in _TEXT_FIELDS}
-    return replace(mo, **texts)
+    texts = {name: text.replace("\0", REPLACEMENT) for name in _TEXT_FIELDS if (text := getattr(mo, name))}
+    media = mo.media and {_storable(name): _storable(text) for name, text in mo.media.items()}
+    return replace(mo, **texts, media=media)
+
+
+def is_spoken(mo: MobileOriginated) -> bool:
+    """Tell whether it came in characters, not in octets: of channels beside SMS."""
+    return mo.text is not None or mo.media is not None
 
 
 def read(mo: MobileOriginated) -> Content:
@@ -122,6 +128,10 @@ _WIDTH: Final = {
     TextAlphabet.UCS2: 3,
     TextAlphabet.BINARY: 4,
 }
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", REPLACEMENT)
 
 
 def _wanted_tlvs(mo: MobileOriginated) -> dict[int, bytes]:

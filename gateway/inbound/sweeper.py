@@ -20,6 +20,9 @@ _log = structlog.get_logger()
 SECOND_LOOK_MS: Final = 900_000
 """How long after its arrival the account of a message is looked for again."""
 
+SOURCES_MS: Final = 14 * 86_400_000
+"""How long a carrier's id of a message is known: platforms repeat a call for a week."""
+
 _YOUNG_MS: Final = 60_000
 _FULL_LOOK_EVERY_NS: Final = 60_000_000_000
 
@@ -97,6 +100,7 @@ class InboundSweeper:
         await self._look_again()
         now_ms = self._clock.now_ms()
         await self._store.forget_done(before_ms=now_ms - self._remember_ms, limit=10 * self._page_rows)
+        await self._store.forget_sources(before_ms=now_ms - SOURCES_MS, limit=10 * self._page_rows)
         self._metrics.waiting.set(await self._store.waiting())
         return closed
 

@@ -4,9 +4,10 @@ Built by `gateway.runtime.wiring` from a `Deps`; its lifespan runs the intake's 
 """
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from fastapi import FastAPI, Request, Response
@@ -17,14 +18,17 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
 from gateway.ingress.auth import Gate
+from gateway.ingress.callbacks import CALLBACK_METHODS, CALLBACK_PREFIX, CALLBACK_ROUTE, Callbacks
 from gateway.ingress.carriers import CarrierDesk
 from gateway.ingress.cursors import Cursors
 from gateway.ingress.desk import Desk
 from gateway.ingress.exchange import REQUEST_ID, Envelope, HttpMetrics
 from gateway.ingress.hot import RETRY_AFTER, UNAVAILABLE, HotEndpoint
 from gateway.ingress.inbound import InboundReads
+from gateway.ingress.media import Media
 from gateway.ingress.messages import Reads
 from gateway.ingress.openapi import openapi_builder
+from gateway.ingress.optouts import OptOuts
 from gateway.ingress.problems import CATALOGUE, ProblemError, problem_body
 from gateway.ingress.receipts import OrphanReads
 from gateway.ingress.routes import Routes
@@ -34,9 +38,11 @@ from gateway.intake.entry import BATCH_ROUTE, MESSAGES_ROUTE, Intake
 from gateway.intake.metrics import IntakeMetrics
 from gateway.policy.routing import RouteTable
 from gateway.ports.clock import Clock
+from gateway.ports.consent_store import ConsentStore
 from gateway.ports.inbound_store import InboundViews
 from gateway.ports.ingress_store import MessageViews, OrphanViews
 from gateway.ports.intake_store import Authenticator, StoreUnavailableError
+from gateway.ports.media_store import MediaStore
 
 VALIDATE_ROUTE = "/v1/messages:validate"
 _CODE_OF_STATUS = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
@@ -61,6 +67,11 @@ class Deps:
     inbound: InboundViews | None = None
     webhooks: WebhookDesk | None = None
     orphans: OrphanViews | None = None
+    consents: ConsentStore | None = None
+    callbacks: Callbacks | None = None
+    media: MediaStore | None = None
+    max_media_octets: int = 1024 * 1024 * 1024
+    new_id: Callable[[int], UUID] | None = None
 
 
 class Api(FastAPI):
@@ -71,10 +82,14 @@ class Api(FastAPI):
     """
 
     hot: dict[str, Envelope]
+    callbacks: Envelope | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST":
-            endpoint = self.hot.get(scope["path"])
+            path: str = scope["path"]
+            endpoint = self.hot.get(path)
+            if endpoint is None and path.startswith(CALLBACK_PREFIX):
+                endpoint = self.callbacks
             if endpoint is not None:
                 await endpoint(scope, receive, send)
                 return
@@ -86,7 +101,10 @@ def build_app(deps: Deps) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with deps.intake.running():
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(deps.intake.running())
+            if deps.callbacks is not None:
+                await stack.enter_async_context(deps.callbacks.running())
             yield
 
     app = Api(
@@ -117,6 +135,17 @@ def build_app(deps: Deps) -> FastAPI:
         app.router.routes.append(Route(path, endpoint, methods=["POST"], include_in_schema=False))
         app.hot[path] = Envelope(endpoint, metrics=metrics, route=path)
         metrics.touch(path, "POST", (200, 202, 422, 429, 500, 503))
+    if deps.callbacks is not None:
+        _add_callbacks(app, deps.callbacks, metrics)
+    _add_resources(app, deps, gate)
+    _add_health(app, deps.not_ready)
+    _answer_errors_as_problems(app)
+    app.add_middleware(Envelope, metrics=metrics)
+    app.openapi = openapi_builder(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    return app
+
+
+def _add_resources(app: Api, deps: Deps, gate: Gate) -> None:
     cursors = Cursors(deps.cursor_secret)
     reads = Reads(deps.views, gate=gate, cursors=cursors, clock=deps.clock)
     reads.register(app)
@@ -126,15 +155,23 @@ def build_app(deps: Deps) -> FastAPI:
         InboundReads(deps.inbound, gate=gate, cursors=cursors).register(app)
     if deps.webhooks is not None:
         Webhooks(deps.webhooks, gate=gate, cursors=cursors).register(app)
+    if deps.consents is not None:
+        OptOuts(deps.consents, gate=gate, cursors=cursors, clock=deps.clock).register(app)
     if deps.orphans is not None:
         OrphanReads(deps.orphans, gate=gate, cursors=cursors).register(app)
+    if deps.media is not None and deps.new_id is not None:
+        Media(
+            deps.media, gate=gate, clock=deps.clock, new_id=deps.new_id, max_octets=deps.max_media_octets
+        ).register(app)
     if deps.routes is not None:
         Routes(deps.routes, gate=gate, desk=deps.desk).register(app)
-    _add_health(app, deps.not_ready)
-    _answer_errors_as_problems(app)
-    app.add_middleware(Envelope, metrics=metrics)
-    app.openapi = openapi_builder(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
-    return app
+
+
+def _add_callbacks(app: Api, callbacks: Callbacks, metrics: HttpMetrics) -> None:
+    methods = list(CALLBACK_METHODS)
+    app.router.routes.append(Route(CALLBACK_ROUTE, callbacks, methods=methods, include_in_schema=False))
+    app.callbacks = Envelope(callbacks, metrics=metrics, route=CALLBACK_ROUTE)
+    metrics.touch(CALLBACK_ROUTE, "POST", (200, 400, 401, 503))
 
 
 def _add_health(app: FastAPI, not_ready: Callable[[], dict[str, str]]) -> None:

@@ -23,6 +23,7 @@ from gateway.ports.ingress_store import EventPosition, EventView, MessageFilters
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 _YOUNG_MS = 10_000
+_UNSURE_MS = 300_000  # longer than the recorder is behind while nothing is broken
 _POLL_S = 2.0
 _MAX_POLLING = 200
 
@@ -159,7 +160,8 @@ class Reads:
         At most `_MAX_POLLING` requests wait at a time, so made-up ids cannot pile up.
         """
         found = await fetch()
-        young = abs(self._clock.now_ms() - uuid7_time_ms(message_id)) < _YOUNG_MS
+        age_ms = abs(self._clock.now_ms() - uuid7_time_ms(message_id))
+        young = age_ms < _YOUNG_MS
         if found is None and young and self._polling < _MAX_POLLING:
             self._polling += 1
             try:
@@ -171,6 +173,13 @@ class Reads:
                     found = await fetch()
             finally:
                 self._polling -= 1
+        if found is None and age_ms < _UNSURE_MS:
+            # Accepted and not recorded yet looks the same as never accepted: say so, rather than claim either.
+            raise ProblemError(
+                "not_found",
+                "there is no such message, or it is accepted and not recorded yet: ask again",
+                headers=[(b"retry-after", b"1")],
+            )
         if found is None:
             raise ProblemError("not_found", "there is no such message")
         return found
@@ -187,6 +196,7 @@ def message_json(view: MessageView) -> dict[str, Any]:
         "to": "+" + view.recipient,
         "from": view.sender,
         "channel": view.channel,
+        "channels": None if view.channels is None else list(view.channels),
         "class": view.message_class,
         "encoding": view.encoding,
         "segments": view.segment_count,

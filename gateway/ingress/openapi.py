@@ -73,6 +73,8 @@ _VALIDATED_EXAMPLE = {
     "expires_at": "2026-11-22T03:05:00.412Z",
     "send_at": None,
     "route": {"carrier": "telco_a", "candidates": ["telco_b"], "reason": "rule 1, prefix 52"},
+    "channel": "sms",
+    "channels": None,
     "valid": True,
 }
 _VIEW_EXAMPLE = {
@@ -81,6 +83,7 @@ _VIEW_EXAMPLE = {
     "to": "+525512345678",
     "from": "ACME",
     "channel": "sms",
+    "channels": None,
     "class": "otp",
     "encoding": "gsm7",
     "segments": 1,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gateway.intake.answers import ItemResult
-from gateway.intake.requests import Fault
+from gateway.intake.rich import Fault
 
 DOCS_URL = "https://docs.example.invalid/errors/"
 QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
@@ -40,6 +40,7 @@ CATALOGUE: dict[str, ProblemSpec] = {
     "request_timeout": ProblemSpec(408, "The body did not arrive in time"),
     "webhook_disabled": ProblemSpec(409, "The webhook endpoint is disabled"),
     "too_many_webhooks": ProblemSpec(409, "The account has as many webhook endpoints as it may"),
+    "media_full": ProblemSpec(409, "The account's files take as much room as they may"),
     "idempotency_key_in_use": ProblemSpec(409, "The first request with this Idempotency-Key is not finished"),
     "body_too_large": ProblemSpec(413, "The body is too large"),
     "batch_too_large": ProblemSpec(413, "The batch holds too many messages"),
@@ -64,6 +65,7 @@ FAULTS: dict[str, str] = {
     "invalid_region": "the account's default region has no numbers",
     "invalid_sender": "`from` is no short code, number or alphanumeric sender",
     "invalid_channel": "the channel is not available",
+    "opted_out": "the recipient opted out, or does not want any of the channels",
     "invalid_class": "not one of the message classes",
     "invalid_encoding": "not one of the encodings",
     "invalid_client_ref": "`client_ref` is empty, too long or has a NUL",
@@ -74,6 +76,13 @@ FAULTS: dict[str, str] = {
     "not_in_alphabet": "a character does not exist in the encoding asked for",
     "too_many_segments": "the text needs more segments than the account may send",
     "templates_unavailable": "templates are not available",
+    "invalid_content": "the content says nothing, says two things, or has a part that does not belong to it",
+    "not_on_channel": "the channel cannot carry this kind of content",
+    "text_too_long": "the text has more characters than the channel takes",
+    "invalid_template": "the template's name, language or parameters cannot be right, or are not as approved",
+    "invalid_link": "the link is no https URL that a carrier could fetch",
+    "invalid_media": "the file is not what it says it is, or of another kind than its place",
+    "unknown_media": "the account has no such file, or it has expired",
     "expired_validity": "`expires_at` has passed, or is not after `send_at`",
     "validity_too_long": "`expires_at` is too far away",
     "invalid_send_at": "`send_at` is in the past or too far away",

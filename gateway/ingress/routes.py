@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request, Response
 
 from gateway.domain.addresses import parse_sender
 from gateway.domain.errors import AddressError, quoted
-from gateway.domain.message import CLASSES, MessageClass
+from gateway.domain.message import CLASSES, Channel, MessageClass
 from gateway.ingress.auth import CONTROL, READ, Gate
 from gateway.ingress.desk import Desk
 from gateway.ingress.openapi import AUTH_CODES, problems
@@ -45,6 +45,7 @@ class _Question(
     to: str | None = None
     sender: str | None = None
     message_class: str | None = None
+    channel: str | None = None
     account: _Name | None = None
     prefer: Annotated[list[str], msgspec.Meta(max_length=MAX_PREFERRED)] | None = None
     failover: bool | None = None
@@ -109,6 +110,10 @@ def _query_of(body: _Question, own: Account, account: str) -> RouteQuery:
     if message_class not in CLASSES:
         detail = f"class {quoted(message_class)} is not one of {', '.join(CLASSES)}"
         raise invalid_field("class", detail, code="invalid_class")
+    channel = body.channel or Channel.SMS
+    if channel not in list(Channel):
+        detail = f"channel {quoted(channel)} is not one of {', '.join(Channel)}"
+        raise invalid_field("channel", detail, code="invalid_channel")
     field = "to"
     try:
         recipient = parse_recipient(
@@ -125,6 +130,7 @@ def _query_of(body: _Question, own: Account, account: str) -> RouteQuery:
         sender,
         tuple(body.prefer or ()),
         body.failover is not False,
+        Channel(channel),
     )
 
 
@@ -143,6 +149,7 @@ def explanation_view(
         "to": f"+{query.recipient}",
         "from": query.sender or None,
         "class": query.message_class,
+        "channel": query.channel,
         "account": query.account_id,
         "carrier": carrier,
         "reason": reason,
@@ -195,6 +202,7 @@ _EXAMPLE: Final = {
     "to": "+525512345678",
     "from": "ACME",
     "class": "otp",
+    "channel": "sms",
     "account": "acme",
     "carrier": "telco_a",
     "reason": "rule 1, prefix 52, weight 3 of 4",
@@ -255,6 +263,7 @@ _BODY: Final[dict[str, Any]] = {
                         "to": {"type": "string", "description": "Recipient, as in a message."},
                         "from": {**_TEXT, "description": "Sender, as in a message."},
                         "class": {"type": ["string", "null"], "enum": [*CLASSES, None]},
+                        "channel": {"type": ["string", "null"], "enum": [*Channel, None]},
                         "account": {
                             **_TEXT,
                             "maxLength": _MAX_NAME,

@@ -11,8 +11,8 @@ import msgspec
 
 from gateway.domain import instants
 from gateway.domain.ids import format_id
-from gateway.domain.message import Message
-from gateway.intake.requests import Fault
+from gateway.domain.message import ChannelPlan, ChannelStep, Message, Progress
+from gateway.intake.rich import Fault
 from gateway.policy.routing import Plan
 
 _ENCODE = msgspec.json.Encoder().encode
@@ -70,6 +70,19 @@ class PlannedRoute(msgspec.Struct, gc=False):
     reason: str
 
 
+class PlannedChannel(msgspec.Struct, gc=False):
+    """One of several channels: where it would go, and when the next one would begin."""
+
+    channel: str
+    to: str
+    sender: str = msgspec.field(name="from")
+    carrier: str
+    segments: int
+    cost: str | None
+    unless: str | None
+    within_s: int | None
+
+
 class ValidatedMessage(msgspec.Struct, gc=False):
     """The answer to `POST /v1/messages:validate`: what sending would do. `text` is what would really be sent."""
 
@@ -83,6 +96,8 @@ class ValidatedMessage(msgspec.Struct, gc=False):
     expires_at: str
     send_at: str | None
     route: PlannedRoute
+    channel: str
+    channels: list[PlannedChannel] | None
     valid: bool = True
 
 
@@ -157,7 +172,29 @@ def render_validated(message: Message, *, units: int) -> bytes:
             expires_at=rfc3339(message.valid_until),
             send_at=None if message.send_at is None else rfc3339(message.send_at),
             route=PlannedRoute(plan.carrier, plan.candidates, plan.reason),
+            channel=message.channel,
+            channels=None if message.plan is None else _channels(message, message.plan),
         )
+    )
+
+
+def _channels(message: Message, plan: ChannelPlan) -> list[PlannedChannel]:
+    first = _channel(message, plan.cost, plan.wait_for, plan.wait_ms)
+    return [first, *[_channel(step, step.cost, step.wait_for, step.wait_ms) for step in plan.rest]]
+
+
+def _channel(
+    step: Message | ChannelStep, cost: str | None, wait_for: Progress | None, wait_ms: int
+) -> PlannedChannel:
+    return PlannedChannel(
+        channel=step.channel,
+        to="+" + step.recipient,
+        sender=step.sender,
+        carrier=step.carrier,
+        segments=step.segment_count,
+        cost=cost,
+        unless=wait_for,
+        within_s=wait_ms // 1_000 if wait_for is not None else None,
     )
 
 

@@ -11,8 +11,9 @@ import structlog
 
 from gateway.bus.topics import lane, lane_group, lanes
 from gateway.domain.message import Message
+from gateway.intake.metrics import LaneMetrics
 from gateway.policy.admission import Allowance, MessageAllowance, fullest_lane
-from gateway.ports.bus import Bus
+from gateway.ports.bus import Bus, Lag
 from gateway.ports.clock import Clock
 from gateway.ports.intake_store import Account
 
@@ -31,6 +32,7 @@ class Backlog:
         max_lane_messages: int = 5_000_000,
         refresh_s: float = 1.0,
         deadline_s: float = 5.0,
+        metrics: LaneMetrics | None = None,
     ) -> None:
         self._bus = bus
         self._carriers = tuple(carriers)
@@ -38,12 +40,20 @@ class Backlog:
         self._max_lane_messages = max_lane_messages
         self._refresh_s = refresh_s
         self._deadline_s = deadline_s
+        self._metrics = metrics
+        for carrier in self._carriers:
+            self._show(carrier, ())
         self._records: dict[str, int] = {}
         self._allowances: dict[str, MessageAllowance] = {}
         self._failing = False
 
     def use(self, carriers: Sequence[str]) -> None:
         """Watch the lanes of these carriers from now on; a new one's are empty until the next refresh."""
+        for carrier in set(self._carriers).symmetric_difference(carriers):
+            if carrier in carriers:
+                self._show(carrier, ())
+            elif self._metrics is not None:
+                self._metrics.forget(carrier)
         self._carriers = tuple(carriers)
         kept = {topic for carrier in carriers for topic in lanes(carrier)}
         self._records = {topic: records for topic, records in self._records.items() if topic in kept}
@@ -64,13 +74,23 @@ class Backlog:
             except Exception as error:  # noqa: BLE001 - admission goes on with what it knows; the journal finds out
                 failed = type(error).__name__
                 continue
-            records: dict[str, int] = {}
-            for lag in lags:
-                records[lag.topic] = records.get(lag.topic, 0) + lag.records
-            self._records.update(records)
+            if carrier in self._carriers:  # it may have been taken out while the bus was asked
+                self._records.update(self._show(carrier, lags))
         if bool(failed) != self._failing:
             self._failing = bool(failed)
             _log.warning("backlog.refresh_failed" if failed else "backlog.refresh_recovered", error=failed)
+
+    def _show(self, carrier: str, lags: Iterable[Lag]) -> dict[str, int]:
+        """Publish what waits for a carrier; return the records of each of its lanes."""
+        records: dict[str, int] = {}
+        oldest_ms: dict[str, int] = {}
+        for lag in lags:
+            records[lag.topic] = records.get(lag.topic, 0) + lag.records
+            if lag.oldest_ms is not None:
+                oldest_ms[lag.topic] = min(lag.oldest_ms, oldest_ms.get(lag.topic, lag.oldest_ms))
+        if self._metrics is not None:
+            self._metrics.show(carrier, records=records, oldest_ms=oldest_ms, now_ms=self._clock.now_ms())
+        return records
 
     def full_lane(self, messages: Iterable[Message]) -> str | None:
         """Return a lane these messages would enter that has no room, or None."""

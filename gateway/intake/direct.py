@@ -4,7 +4,7 @@ The same preparation, admission, group commit and counts as a POST; only parsing
 that a door has at hand together are one submission, so a full window of one session costs one future and one answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from uuid import UUID
@@ -15,8 +15,10 @@ from gateway.intake.journal import Journal, Kept, KeyConflict, KeyInUse, NotKept
 from gateway.intake.metrics import IntakeMetrics
 from gateway.intake.prepare import Circumstances, Preparer
 from gateway.intake.requests import MessageDraft
+from gateway.intake.wishes import WishLookUp
 from gateway.ports.clock import Clock
-from gateway.ports.intake_store import Account, KeyedRequest
+from gateway.ports.consent_store import Wishes
+from gateway.ports.intake_store import Account, KeyedRequest, StoreUnavailableError
 
 _ACCEPTED = 202
 
@@ -43,8 +45,16 @@ class DirectIntake:
     """Accepts messages of one process while its `Intake` runs."""
 
     def __init__(
-        self, *, preparer: Preparer, journal: Journal, backlog: Backlog, clock: Clock, metrics: IntakeMetrics
+        self,
+        *,
+        preparer: Preparer,
+        journal: Journal,
+        backlog: Backlog,
+        clock: Clock,
+        metrics: IntakeMetrics,
+        wishes: WishLookUp | None = None,
     ) -> None:
+        self._wishes = wishes or WishLookUp(None)
         self._preparer = preparer
         self._journal = journal
         self._backlog = backlog
@@ -71,8 +81,14 @@ class DirectIntake:
         now_ms = self._clock.now_ms()
         results: list[UUID | TurnedAway] = []
         messages: list[Message] = []
+        wishes = None
+        if self._wishes.concern(account):
+            found = await self._wishes_of(entrants, account)
+            if isinstance(found, TurnedAway):
+                return [found for _ in entrants]
+            wishes = found
         for entrant in entrants:
-            prepared = self._prepare(entrant, account, source, now_ms)
+            prepared = self._prepare(entrant, account, source, now_ms, wishes)
             if isinstance(prepared, Message):
                 refusal = self._admit(prepared, account)
                 if refusal is None:
@@ -100,7 +116,13 @@ class DirectIntake:
 
         The account's allowance is not asked: this is for what was admitted before, in parts.
         """
-        prepared = self._prepare(entrant, account, source, self._clock.now_ms())
+        wishes = None
+        if self._wishes.concern(account):
+            found = await self._wishes_of((entrant,), account)
+            if isinstance(found, TurnedAway):
+                return found
+            wishes = found
+        prepared = self._prepare(entrant, account, source, self._clock.now_ms(), wishes)
         if isinstance(prepared, TurnedAway):
             self._metrics.rejected([prepared.code])
             return prepared
@@ -118,13 +140,31 @@ class DirectIntake:
             case NotKept(reason=reason):
                 return _not_kept(reason)
 
+    async def _wishes_of(
+        self, entrants: Sequence[Entrant], account: Account
+    ) -> Mapping[str, Wishes] | TurnedAway | None:
+        try:
+            return await self._wishes.of(account, [entrant.draft for entrant in entrants])
+        except (StoreUnavailableError, TimeoutError):
+            return TurnedAway("unavailable", "the opt-outs cannot be read now")
+
     def _prepare(
-        self, entrant: Entrant, account: Account, source: Source, now_ms: int
+        self,
+        entrant: Entrant,
+        account: Account,
+        source: Source,
+        now_ms: int,
+        wishes: Mapping[str, Wishes] | None = None,
     ) -> Message | TurnedAway:
         prepared = self._preparer.prepare(
             entrant.draft,
             Circumstances(
-                account, now_ms, source=source, origin=entrant.origin, message_id=entrant.message_id
+                account,
+                now_ms,
+                source=source,
+                origin=entrant.origin,
+                message_id=entrant.message_id,
+                wishes=wishes,
             ),
         )
         if isinstance(prepared, Message):

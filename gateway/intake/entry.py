@@ -26,9 +26,11 @@ from gateway.intake.journal import (
     Submission,
     repeat_outcome,
 )
+from gateway.intake.lookups import LookUps
 from gateway.intake.metrics import IntakeMetrics
 from gateway.intake.prepare import Circumstances, Preparer
-from gateway.intake.requests import BodyError, Fault, MessageDraft, parse_batch, parse_message
+from gateway.intake.requests import BodyError, MessageDraft, parse_batch, parse_message
+from gateway.intake.rich import Fault
 from gateway.policy.admission import Allowance
 from gateway.ports.clock import Clock
 from gateway.ports.intake_store import (
@@ -36,7 +38,6 @@ from gateway.ports.intake_store import (
     KeyedRequest,
     Principal,
     StoreUnavailableError,
-    WebhookNames,
 )
 
 MESSAGES_ROUTE = "/v1/messages"
@@ -94,7 +95,7 @@ class Intake:
         clock: Clock,
         metrics: IntakeMetrics,
         new_id: Callable[[int], UUID],
-        webhooks: WebhookNames | None = None,
+        look_ups: LookUps | None = None,
         max_batch_messages: int = 10_000,
         look_up_deadline_s: float = 5.0,
     ) -> None:
@@ -105,7 +106,7 @@ class Intake:
         self._clock = clock
         self._metrics = metrics
         self._new_id = new_id
-        self._webhooks = webhooks
+        self._look_ups = look_ups or LookUps()
         self._max_batch_messages = max_batch_messages
         self._look_up_deadline_s = look_up_deadline_s
 
@@ -117,6 +118,7 @@ class Intake:
             backlog=self._backlog,
             clock=self._clock,
             metrics=self._metrics,
+            wishes=self._look_ups.wishes,
         )
 
     @asynccontextmanager
@@ -137,9 +139,7 @@ class Intake:
             draft = parse_message(body)
         except BodyError as error:
             return self._refused_body(error)
-        common: Circumstances | Refusal = self._circumstances(request)
-        if draft.webhook_id is not None:
-            common = await self._naming_webhooks(request, {draft.webhook_id})
+        common = await self._circumstances(request, (draft,))
         if isinstance(common, Refusal):
             return common
         prepared = self._preparer.prepare(draft, common)
@@ -168,10 +168,8 @@ class Intake:
         except BodyError as error:
             return self._refused_body(error)
         self._metrics.batch_size(len(batch.items))
-        named = {
-            item.webhook_id for item in batch.items if isinstance(item, MessageDraft) and item.webhook_id
-        }
-        common = await self._naming_webhooks(request, named) if named else self._circumstances(request)
+        drafts = [item for item in batch.items if isinstance(item, MessageDraft)]
+        common = await self._circumstances(request, drafts)
         if isinstance(common, Refusal):
             return common
         common = replace(common, batch_id=self._new_id(common.now_ms))
@@ -213,9 +211,7 @@ class Intake:
             draft = parse_message(body)
         except BodyError as error:
             return _refusal_of(error)
-        common: Circumstances | Refusal = self._circumstances(request)
-        if draft.webhook_id is not None:
-            common = await self._naming_webhooks(request, {draft.webhook_id})
+        common = await self._circumstances(request, (draft,))
         if isinstance(common, Refusal):
             return common
         prepared = self._preparer.prepare(draft, common)
@@ -223,24 +219,19 @@ class Intake:
             return _refusal_of_faults(prepared)
         return Answer(_VALIDATED, render_validated(prepared, units=self._preparer.units_of(prepared)))
 
-    def _circumstances(self, request: Request) -> Circumstances:
+    async def _circumstances(
+        self, request: Request, drafts: Sequence[MessageDraft]
+    ) -> Circumstances | Refusal:
+        """Return what the messages have in common, with what they name that has to exist."""
         principal = request.principal
-        return Circumstances(
+        common = Circumstances(
             principal.account, self._clock.now_ms(), request.request_id, is_test=principal.is_test
         )
-
-    async def _naming_webhooks(self, request: Request, named: set[str]) -> Circumstances | Refusal:
-        """Return the circumstances of a request that names webhook endpoints: with those that are the account's."""
-        common = self._circumstances(request)
-        if self._webhooks is None:
-            return common
         try:
-            async with asyncio.timeout(self._look_up_deadline_s):
-                known = await self._webhooks.among(common.account.id, named)
+            return await self._look_ups.complete(common, drafts)
         except (StoreUnavailableError, TimeoutError):
-            detail = "the webhook endpoints cannot be read now"
+            detail = "what the request names cannot be looked up now"
             return Refusal("unavailable", detail, retry_after_s=_RETRY_AFTER_S)
-        return replace(common, webhook_ids=known)
 
     async def _prepare_all(
         self, items: Sequence[MessageDraft | tuple[Fault, ...]], common: Circumstances

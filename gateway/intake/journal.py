@@ -10,140 +10,48 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from time import monotonic
 from uuid import UUID
 
 import structlog
 
-from gateway.bus.codec import encode
-from gateway.bus.topics import EVENTS, lane
-from gateway.domain.events import Accepted
-from gateway.domain.lifecycle import State
-from gateway.domain.message import Message
+from gateway.intake.doubts import Doubts
+from gateway.intake.journal_outcomes import (
+    JournalLimits,
+    JournalOutcome,
+    Kept,
+    KeyConflict,
+    KeyInUse,
+    NotKept,
+)
+from gateway.intake.submission import Entry, Owners, Submission
 from gateway.ports.bus import Bus, Record, Transaction
 from gateway.ports.clock import Clock
 from gateway.ports.dispatch_store import DeferredRow, DeferredStore
-from gateway.ports.intake_store import ClientRefClaim, Idempotency, KeptAnswer, KeyedRequest, StoreDataError
+from gateway.ports.intake_store import Idempotency, KeptAnswer, KeyedRequest, StoreDataError
 from gateway.ports.store import Transactions
+
+__all__ = [
+    "Journal",
+    "JournalLimits",
+    "JournalOutcome",
+    "Kept",
+    "KeyConflict",
+    "KeyInUse",
+    "NotKept",
+    "Owners",
+    "Submission",
+    "repeat_outcome",
+]
 
 _log = structlog.get_logger()
 
-Owners = Mapping[UUID, UUID]
-"""For each message that repeats a client_ref: the id of the message that has it."""
-
-
-@dataclass(frozen=True, slots=True)
-class JournalLimits:
-    """Bounds of the group commit. `max_wait_s` is the age at which a submission that no flush took is given up."""
-
-    linger_ms: float = 3.0
-    max_messages: int = 5_000
-    max_pending_messages: int = 50_000
-    flush_deadline_s: float = 5.0
-    max_wait_s: float = 8.0
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """The answer is durable. `replayed`: it is the first one's, and nothing new was kept.
-
-    `owners` are the messages of this submission that repeated a client_ref, so that were not kept.
-    """
-
-    status: int
-    body: bytes
-    replayed: bool = False
-    owners: Owners = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class KeyConflict:
-    """The key was used with another body."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeyInUse:
-    """The first request with this key has no answer yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class NotKept:
-    """Nothing was promised. `reason` is full, closed, timeout, unavailable (try again), or data (it would fail again)."""
-
-    reason: str
-
-
-JournalOutcome = Kept | KeyConflict | KeyInUse | NotKept
-
-
-class Submission:
-    """What one request wants kept, encoded beforehand so that the transaction is short.
-
-    `body` is the answer if no client_ref repeats; otherwise `render` makes it from the owners found. `claims` says
-    whether the messages' client_refs are claimed.
-    """
-
-    __slots__ = ("account_id", "body", "claims", "entries", "future", "keyed", "render", "since", "status")
-
-    def __init__(
-        self,
-        messages: Sequence[Message],
-        *,
-        account_id: str,
-        status: int,
-        body: bytes,
-        keyed: KeyedRequest | None = None,
-        claim_client_refs: bool = False,
-        render: Callable[[Owners], bytes] | None = None,
-    ) -> None:
-        self.account_id = account_id
-        self.status = status
-        self.body = body
-        self.keyed = keyed
-        self.render = render
-        self.entries = [_entry(message) for message in messages]
-        self.claims = [
-            ClientRefClaim(account_id, message.client_ref, message.id)
-            for message in (messages if claim_client_refs else ())
-            if message.client_ref is not None
-        ]
-        self.future: asyncio.Future[JournalOutcome] | None = None
-        self.since = 0.0
-
-    def settle(self, outcome: JournalOutcome) -> None:
-        """Answer the waiting request, if it still waits."""
-        if self.future is not None and not self.future.done():
-            self.future.set_result(outcome)
-
-
-class _Entry:
-    """One message as the transaction writes it: an event, and a lane record or a deferred row."""
-
-    __slots__ = ("deferred", "event", "lane_record", "message_id")
-
-    def __init__(
-        self, message_id: UUID, event: Record, lane_record: Record | None, deferred: DeferredRow | None
-    ) -> None:
-        self.message_id = message_id
-        self.event = event
-        self.lane_record = lane_record
-        self.deferred = deferred
-
-
-def _entry(message: Message) -> _Entry:
-    topic = lane(message.carrier, message.message_class)
-    key = message.recipient.encode()
-    value = encode(message)
-    if message.send_at is None:
-        event = Record(EVENTS, message.id.bytes, encode(Accepted(message)))
-        return _Entry(message.id, event, Record(topic, key, value), None)
-    event = Record(EVENTS, message.id.bytes, encode(Accepted(message, State.SCHEDULED)))
-    return _Entry(message.id, event, None, DeferredRow(message.send_at, topic, key, value, message.id))
-
 
 class Journal:
-    """Owns the group commit of this process. `run` is its loop; `submit` may be called by any number of requests."""
+    """Owns the group commit of this process. `run` is its loop; `submit` may be called by any number of requests.
+
+    `appends_outlive_transactions`: what was appended stays when the transaction is rolled back (rule 4 of the bus).
+    """
 
     def __init__(
         self,
@@ -155,6 +63,7 @@ class Journal:
         clock: Clock,
         limits: JournalLimits | None = None,
         on_flushed: Callable[[float], None] = lambda _: None,
+        appends_outlive_transactions: bool = False,
     ) -> None:
         self._transactions = transactions
         self._bus = bus
@@ -163,6 +72,9 @@ class Journal:
         self._clock = clock
         self._limits = limits or JournalLimits()
         self._on_flushed = on_flushed
+        self._doubts = Doubts() if appends_outlive_transactions else None
+        # Answers that are pending in the store although their records are appended.
+        self._appended: list[KeyedRequest] = []
         self._waiting: deque[Submission] = deque()
         self._waiting_messages = 0
         self._refused = 0
@@ -182,13 +94,16 @@ class Journal:
         count = len(submission.entries)
         if self._waiting_messages + count > max(self._limits.max_pending_messages, count):
             return NotKept("full")
+        if self._doubts is not None and (earlier := self._doubts.find(submission, now_s=monotonic())):
+            submission.repeat(earlier)
         submission.future = asyncio.get_running_loop().create_future()
         submission.since = monotonic()
         self._waiting.append(submission)
         self._waiting_messages += count
         if len(self._waiting) == 1 or self._waiting_messages >= self._limits.max_messages:
             self._wake.set()
-        return await submission.future
+        outcome: JournalOutcome = await submission.future  # type: ignore[assignment]  # settled by us alone
+        return outcome
 
     def close(self) -> None:
         """Take no more; `run` flushes what waits and returns."""
@@ -207,6 +122,8 @@ class Journal:
                 group = self._take()
                 if group:
                     await self._flush(group)
+                if self._appended and not self._waiting:
+                    await self._confirm()
         finally:
             self._closed = True
             for submission in self._waiting:
@@ -274,15 +191,22 @@ class Journal:
             async with asyncio.timeout(self._limits.flush_deadline_s):
                 if _is_plain(group):
                     outcomes = await self._append(group)
+                elif self._doubts is not None and all(submission.is_simple for submission in group):
+                    outcomes = await self._write_ahead(group)
                 else:
                     async with self._transactions.transaction() as tx:
                         outcomes = await self._write(tx, group)
         except Exception as error:  # noqa: BLE001 - whatever the store raises, nothing was promised
             self._report(error, len(group))
+            if self._doubts is not None:
+                for submission in group:
+                    self._doubts.add(submission, now_s=monotonic())
             if isinstance(error, StoreDataError):
                 return "data"
             return "timeout" if isinstance(error, TimeoutError) else "unavailable"
         for submission, outcome in zip(group, outcomes, strict=True):
+            if self._doubts is not None:
+                self._doubts.resolve(submission)
             submission.settle(outcome)
         return ""
 
@@ -307,6 +231,45 @@ class Journal:
         await self._bus.append(records)
         return [Kept(submission.status, submission.body) for submission in group]
 
+    async def _write_ahead(self, group: Sequence[Submission]) -> list[JournalOutcome]:
+        """Keep the answers as pending, then append, then (`_confirm`) say that it was done.
+
+        Whatever ends in between, here or in another process, the next try under the key finds the ids and goes by them.
+        """
+        outcomes: dict[int, JournalOutcome] = {}
+        keyed = [(index, item.keyed) for index, item in enumerate(group) if item.keyed is not None]
+        async with self._transactions.transaction() as tx:
+            pending = [request._replace(status=-request.status) for _, request in keyed]
+            found = await self._idempotency.reserve_keys(tx, pending, now_ms=self._clock.now_ms())
+            await self._idempotency.store_answers(tx, self._appended)
+        self._appended = []
+        for (index, request), answer in zip(keyed, found, strict=True):
+            if answer is not None and not _goes_on(group[index], request, answer):
+                outcomes[index] = repeat_outcome(request, answer)
+        fresh = [submission for index, submission in enumerate(group) if index not in outcomes]
+        records: list[Record] = []
+        for submission in fresh:
+            _collect(submission.entries, {}, records, [])
+        if records:
+            await self._bus.append(records)
+        self._appended = [
+            item.keyed._replace(status=item.status, body=item.body)
+            for item in fresh
+            if item.keyed is not None
+        ]
+        kept = iter([Kept(item.status, item.body, item.is_again) for item in fresh])
+        return [outcomes[index] if index in outcomes else next(kept) for index in range(len(group))]
+
+    async def _confirm(self) -> None:
+        """Let the keys of the last flush answer at once; the next flush does it where this fails."""
+        try:
+            async with asyncio.timeout(self._limits.flush_deadline_s), self._transactions.transaction() as tx:
+                await self._idempotency.store_answers(tx, self._appended)
+        except Exception as error:  # noqa: BLE001 - nothing depends on it but the way of a repeat
+            self._report(error, len(self._appended))
+        else:
+            self._appended = []
+
     async def _write(self, tx: Transaction, group: Sequence[Submission]) -> list[JournalOutcome]:
         now_ms = self._clock.now_ms()
         outcomes: dict[int, JournalOutcome] = await self._reserve(tx, group, now_ms)
@@ -325,7 +288,7 @@ class Journal:
                 if submission.keyed is not None:
                     changed.append(submission.keyed._replace(body=body))
             _collect(submission.entries, repeats, records, rows)
-            outcomes[index] = Kept(submission.status, body, owners=repeats)
+            outcomes[index] = Kept(submission.status, body, submission.is_again, repeats)
         if changed:
             await self._idempotency.store_answers(tx, changed)
         if rows:
@@ -372,7 +335,13 @@ def repeat_outcome(request: KeyedRequest, answer: KeptAnswer) -> JournalOutcome:
     """Return what a request with a used key gets (http-api 1.3)."""
     if answer.fingerprint != request.fingerprint:
         return KeyConflict()
-    return Kept(answer.status, answer.body, replayed=True) if answer.status else KeyInUse()
+    return Kept(answer.status, answer.body, replayed=True) if answer.status > 0 else KeyInUse()
+
+
+def _goes_on(submission: Submission, request: KeyedRequest, answer: KeptAnswer) -> bool:
+    """True when the key is held by an earlier try of this request that may not have come to its end."""
+    is_same = answer.fingerprint == request.fingerprint
+    return is_same and answer.status < 0 and submission.adopt(answer.body)
 
 
 def _repeats(submission: Submission, owners: Mapping[tuple[str, str], UUID]) -> dict[UUID, UUID]:
@@ -387,7 +356,7 @@ def _repeats(submission: Submission, owners: Mapping[tuple[str, str], UUID]) -> 
 
 
 def _collect(
-    entries: Sequence[_Entry], repeats: Mapping[UUID, UUID], records: list[Record], rows: list[DeferredRow]
+    entries: Sequence[Entry], repeats: Mapping[UUID, UUID], records: list[Record], rows: list[DeferredRow]
 ) -> None:
     for entry in entries:
         if repeats and entry.message_id in repeats:

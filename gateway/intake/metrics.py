@@ -1,11 +1,12 @@
 """What intake counts. Label values come from closed sets and are touched at start."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry
 
-from gateway.domain.message import CLASSES, Channel, Message, Source
-from gateway.telemetry.metrics import counter, histogram
+from gateway.bus.topics import lane_group, lanes
+from gateway.domain.message import CLASSES, Channel, Message, MessageClass, Source
+from gateway.telemetry.metrics import counter, gauge, histogram
 
 REASONS = frozenset(
     {
@@ -31,9 +32,12 @@ class IntakeMetrics:
         accepted = counter(registry, "messages_accepted_total")
         rejected = counter(registry, "messages_rejected_total")
         self._accepted = {
-            (source, message_class): accepted.labels(Channel.SMS.value, message_class.value, source.value)
+            (source, message_class, channel): accepted.labels(
+                channel.value, message_class.value, source.value
+            )
             for source in Source
             for message_class in CLASSES
+            for channel in Channel
         }
         self._rejected = {reason: rejected.labels(reason) for reason in sorted(REASONS)}
         self._deduplicated = counter(registry, "messages_deduplicated_total").labels("ingress")
@@ -46,14 +50,14 @@ class IntakeMetrics:
             return
         source = messages[0].source
         if len(messages) == 1:
-            self._accepted[source, messages[0].message_class].inc()
+            self._accepted[source, messages[0].message_class, messages[0].channel].inc()
             return
-        by_class = dict.fromkeys(CLASSES, 0)
+        counts: dict[tuple[MessageClass, Channel], int] = {}
         for message in messages:
-            by_class[message.message_class] += 1
-        for message_class, count in by_class.items():
-            if count:
-                self._accepted[source, message_class].inc(count)
+            kind = message.message_class, message.channel
+            counts[kind] = counts.get(kind, 0) + 1
+        for (message_class, channel), count in counts.items():
+            self._accepted[source, message_class, channel].inc(count)
 
     def rejected(self, codes: Iterable[str]) -> None:
         """Count refused messages by their code; codes outside the closed list are `other`."""
@@ -71,3 +75,27 @@ class IntakeMetrics:
     def flushed(self, duration_s: float) -> None:
         """Observe one group commit."""
         self._flush.observe(duration_s)
+
+
+class LaneMetrics:
+    """How much waits on each lane, as the bus counts it. Every api process says the same: take the maximum."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._lag = gauge(registry, "queue_lag_messages")
+        self._oldest = gauge(registry, "queue_oldest_message_timestamp_seconds")
+
+    def show(
+        self, carrier: str, *, records: Mapping[str, int], oldest_ms: Mapping[str, int], now_ms: int
+    ) -> None:
+        """Publish, by topic, the records that wait and when the oldest came; an empty lane's oldest is of now."""
+        group = lane_group(carrier)
+        for topic in lanes(carrier):
+            self._lag.labels(topic, group).set(records.get(topic, 0))
+            self._oldest.labels(topic).set(oldest_ms.get(topic, now_ms) / 1000)
+
+    def forget(self, carrier: str) -> None:
+        """Take a carrier that is not configured any more out of the gauges."""
+        group = lane_group(carrier)
+        for topic in lanes(carrier):
+            self._lag.remove(topic, group)
+            self._oldest.remove(topic)

@@ -6,7 +6,7 @@ gives exactly the numbers that sending would.
 
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
@@ -14,12 +14,17 @@ from uuid import UUID
 from gateway.domain.addresses import parse_sender
 from gateway.domain.cutting import USUAL_SEGMENTATION, SegmentationOptions
 from gateway.domain.errors import AddressError, SegmentationError, quoted
-from gateway.domain.message import Channel, Message, MessageClass, Source
+from gateway.domain.message import Channel, Message, MessageClass, RichContent, Source
 from gateway.domain.segmentation import MAX_SEGMENTS, MeasuredText
+from gateway.domain.templates import Templates
+from gateway.intake.channels import check_wishes, prepare_channels
 from gateway.intake.numbers import parse_recipient
-from gateway.intake.requests import Fault, MessageDraft
+from gateway.intake.requests import MessageDraft
+from gateway.intake.rich import Fault, Said, check_template, read_content
 from gateway.policy.routing import NoRoute, Plan, RouteQuery, RouteTable, UnknownCarrier
+from gateway.ports.consent_store import Wishes
 from gateway.ports.intake_store import Account
+from gateway.ports.media_store import MediaFacts
 
 _SECOND_MS = 1_000
 _HOUR_MS = 3_600 * _SECOND_MS
@@ -41,6 +46,7 @@ PAST_SEND_AT_MS = 300 * _SECOND_MS
 # More characters than any 255 segments hold, so a megabyte of text is refused before anything is done with it.
 _MAX_CHARACTERS = MAX_SEGMENTS * 160
 _CACHED_SENDERS = 4_096
+_NO_TEXT = MeasuredText("", "gsm7", 0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,8 @@ class Circumstances:
     """What the messages of one request have in common. `now_ms` is the moment of acceptance.
 
     `message_id` is for a door that has named its one message already. `origin` is as in `Message`. `webhook_ids` are
-    those of the endpoints named in the request that are the account's.
+    those of the endpoints named in the request that are the account's. `wishes` are what its recipients have asked for,
+    None where nobody has asked this account for anything. `media` are the account's files among those named.
     """
 
     account: Account
@@ -60,6 +67,8 @@ class Circumstances:
     origin: str | None = None
     message_id: UUID | None = None
     webhook_ids: AbstractSet[str] = frozenset()
+    wishes: Mapping[str, Wishes] | None = None
+    media: Mapping[str, MediaFacts] = field(default_factory=dict)
 
 
 class Preparer:
@@ -67,7 +76,8 @@ class Preparer:
 
     Messages of test keys go to `test_carrier` whatever the rules say, and nowhere when there is none. Segments are
     counted by the options of the carrier that a message is routed to, which dispatch cuts with (sms-domain B27);
-    a carrier that `segmentation` does not name has the usual ones.
+    a carrier that `segmentation` does not name has the usual ones. `templates` are those approved for carriers that
+    have any.
     """
 
     def __init__(
@@ -77,9 +87,10 @@ class Preparer:
         new_id: Callable[[int], UUID],
         test_carrier: str | None = None,
         segmentation: Mapping[str, SegmentationOptions] | None = None,
+        templates: Mapping[str, Templates] | None = None,
     ) -> None:
         self._new_id = new_id
-        self.use(routes, test_carrier=test_carrier, segmentation=segmentation)
+        self.use(routes, test_carrier=test_carrier, segmentation=segmentation, templates=templates)
 
     def use(
         self,
@@ -87,20 +98,22 @@ class Preparer:
         *,
         test_carrier: str | None = None,
         segmentation: Mapping[str, SegmentationOptions] | None = None,
+        templates: Mapping[str, Templates] | None = None,
     ) -> None:
         """Prepare by these tables from now on; nothing here awaits, so no message is prepared by a mixture."""
         self.routes = routes
         self._test_carrier = test_carrier
         self._segmentation = dict(segmentation or {})
+        self._templates = dict(templates or {})
 
     def prepare(self, draft: MessageDraft, common: Circumstances) -> Message | tuple[Fault, ...]:
         """Return the message, or one fault per offending field with pointers relative to the message."""
+        if draft.channels is not None:
+            return prepare_channels(self, draft, common)
         faults: list[Fault] = []
         account = common.account
         message_class = draft.message_class or MessageClass.TRANSACTIONAL
-        if draft.channel is not None and draft.channel != Channel.SMS:
-            detail = f"channel {quoted(draft.channel)} is not available; available: {', '.join(Channel)}"
-            faults.append(Fault("invalid_channel", detail, "/channel"))
+        channel = Channel.SMS if draft.channel is None else self._channel(draft.channel, faults)
         if draft.webhook_id is not None and draft.webhook_id not in common.webhook_ids:
             detail = f"webhook {quoted(draft.webhook_id)} does not exist"
             faults.append(Fault("unknown_webhook", detail, "/webhook_id"))
@@ -109,14 +122,17 @@ class Preparer:
         recipient = _recipient(draft.to, account, faults)
         sender = _sender(draft.sender, faults)
         unroutable: list[Fault] = []
-        plan = self._plan(draft, common, message_class, recipient, sender, unroutable) if recipient else None
-        options = (
-            USUAL_SEGMENTATION if plan is None else self._segmentation.get(plan.carrier, USUAL_SEGMENTATION)
+        plan = (
+            self._plan(draft, common, message_class, recipient, sender, channel, unroutable)
+            if recipient and channel
+            else None
         )
-        measured = _measure(draft, account, options, faults)
+        if common.wishes and recipient and channel:
+            check_wishes(common, message_class, channel, recipient, sender or "", faults)
+        measured, rich = self._words(draft, common, channel or Channel.SMS, plan, faults)
         send_at, valid_until = _times(draft, message_class, common.now_ms, faults)
         faults += unroutable
-        if faults or recipient is None or sender is None or measured is None or plan is None:
+        if faults or recipient is None or sender is None or measured is None or plan is None or not channel:
             return tuple(faults)
         return Message(
             id=common.message_id or self._new_id(common.now_ms),
@@ -131,6 +147,7 @@ class Preparer:
             valid_until=valid_until,
             carrier=plan.carrier,
             candidates=plan.candidates,
+            channel=channel,
             send_at=send_at,
             client_ref=draft.client_ref,
             batch_id=common.batch_id,
@@ -140,12 +157,61 @@ class Preparer:
             source=common.source,
             origin=common.origin,
             webhook_id=draft.webhook_id,
+            rich=rich,
         )
+
+    def _words(
+        self,
+        draft: MessageDraft,
+        common: Circumstances,
+        channel: Channel,
+        plan: Plan | None,
+        faults: list[Fault],
+    ) -> tuple[MeasuredText | None, RichContent | None]:
+        """Return what the message says, as it is counted for its carrier, and what it says beside the text."""
+        said = read_content(
+            draft.content, channel=channel, media=common.media, params=draft.params, faults=faults
+        )
+        if said is None:
+            return None, None
+        options = USUAL_SEGMENTATION
+        if plan is not None:
+            options = self._segmentation.get(plan.carrier, USUAL_SEGMENTATION)
+            if said.rich is not None:
+                check_template(said.rich, self._templates.get(plan.carrier), faults=faults)
+        return _measure(draft, said, common.account, options, faults), said.rich
 
     def units_of(self, message: Message) -> int:
         """Return the length of a prepared message in septets, UTF-16 units or octets, as it was counted."""
         options = self._segmentation.get(message.carrier, USUAL_SEGMENTATION)
-        return options.measure(message.text, encoding=message.encoding).units
+        return options.measure(message.text, encoding=message.encoding).units if message.text else 0
+
+    def _channel(self, name: str, faults: list[Fault]) -> Channel | None:
+        found = next((channel for channel in Channel if channel == name), None)
+        if found is None or (found is not Channel.SMS and not self.routes.carriers_of(found)):
+            there = [channel for channel in Channel if self.routes.carriers_of(channel)]
+            detail = f"channel {quoted(name)} is not available; available: {', '.join(there) or 'none'}"
+            faults.append(Fault("invalid_channel", detail, "/channel"))
+            return None
+        return found
+
+    def cost_of(self, message: Message, draft: MessageDraft) -> str | None:
+        """Return the price of a segment on the message's carrier, a decimal, None where no rule states it."""
+        route = draft.route
+        decision = self.routes.decide(
+            RouteQuery(
+                message.recipient,
+                message.account_id,
+                message.message_class,
+                message.sender,
+                tuple(route.prefer or ()) if route is not None else (),
+                route is None or route.failover is not False,
+                message.channel,
+            )
+        )
+        if not isinstance(decision, Plan) or decision.carrier != message.carrier or decision.cost is None:
+            return None
+        return str(decision.cost)
 
     def _plan(
         self,
@@ -154,11 +220,16 @@ class Preparer:
         message_class: MessageClass,
         recipient: str,
         sender: str | None,
+        channel: Channel,
         faults: list[Fault],
     ) -> Plan | None:
         if common.is_test:
-            if self._test_carrier is None:
-                faults.append(Fault("no_route", "test keys need a simulator, and none is configured", "/to"))
+            if self._test_carrier is None or self.routes.channel_of(self._test_carrier) not in (
+                None,
+                channel,
+            ):
+                detail = f"test keys need a simulator of channel {channel}, and none is configured"
+                faults.append(Fault("no_route", detail, "/to"))
                 return None
             return Plan(self._test_carrier, (), "test key")
         prefer: tuple[str, ...] = ()
@@ -167,16 +238,21 @@ class Preparer:
             prefer = tuple(draft.route.prefer or ())
             failover = draft.route.failover is not False
         decision = self.routes.decide(
-            RouteQuery(recipient, common.account.id, message_class, sender or "", prefer, failover)
+            RouteQuery(recipient, common.account.id, message_class, sender or "", prefer, failover, channel)
         )
         if isinstance(decision, Plan):
             return decision
         match decision:
             case NoRoute():
-                detail = f"no route for {message_class} to numbers that start with +{recipient[:4]}"
+                on = "" if channel is Channel.SMS else f" on channel {channel}"
+                detail = f"no route for {message_class}{on} to numbers that start with +{recipient[:4]}"
                 faults.append(Fault("no_route", detail, "/to"))
             case UnknownCarrier(carrier, index):
-                detail = f"carrier {quoted(carrier)} does not exist"
+                other = self.routes.channel_of(carrier)
+                why = (
+                    "does not exist" if other in (None, channel) else f"is of channel {other}, not {channel}"
+                )
+                detail = f"carrier {quoted(carrier)} {why}"
                 faults.append(Fault("unknown_carrier", detail, f"/route/prefer/{index}"))
         return None
 
@@ -212,22 +288,11 @@ def _sender(text: str | None, faults: list[Fault]) -> str | None:
 
 
 def _measure(
-    draft: MessageDraft, account: Account, options: SegmentationOptions, faults: list[Fault]
+    draft: MessageDraft, said: Said, account: Account, options: SegmentationOptions, faults: list[Fault]
 ) -> MeasuredText | None:
-    content = draft.content
-    if content is None:
-        faults.append(Fault("missing_field", "content is missing", "/content"))
-        return None
-    if content.template_id is not None or content.params is not None or draft.params is not None:
-        where = "/params" if draft.params is not None else "/content/template_id"
-        faults.append(
-            Fault("templates_unavailable", "templates are not available; write content.text", where)
-        )
-        return None
-    text = content.text
-    if text is None:
-        faults.append(Fault("missing_field", "content.text is missing", "/content/text"))
-        return None
+    text = said.text
+    if not text and said.rich is not None:
+        return _NO_TEXT
     if len(text) > _MAX_CHARACTERS:
         needed = len(text) // 160
         detail = f"more than {needed} segments exceed the limit of {account.max_segments}"

@@ -13,7 +13,9 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 import msgspec
 
 from gateway.domain.errors import quoted
-from gateway.domain.message import CLASSES, Channel, MessageClass
+from gateway.domain.message import CLASSES, Channel, MessageClass, Progress
+from gateway.intake.rich import Content, Fault
+from gateway.policy.channels import MAX_STEPS, MAX_WAIT_MS
 
 MAX_CLIENT_REF = 64
 MAX_METADATA_KEYS = 10
@@ -21,6 +23,7 @@ MAX_METADATA_KEY = 64
 MAX_METADATA_VALUE = 256
 MAX_PREFERRED = 10
 MAX_SHOWN_FAULTS = 100
+MAX_WITHIN_S = MAX_WAIT_MS // 1000
 
 _Text = str | None
 _Time = Annotated[datetime, msgspec.Meta(tz=True)] | None
@@ -28,14 +31,6 @@ _ClientRef = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_CLIENT_REF
 _MetadataKey = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_METADATA_KEY)]
 _MetadataValue = Annotated[str, msgspec.Meta(max_length=MAX_METADATA_VALUE)]
 _Metadata = Annotated[dict[_MetadataKey, _MetadataValue], msgspec.Meta(max_length=MAX_METADATA_KEYS)] | None
-
-
-class Fault(NamedTuple):
-    """One thing wrong with one field. `pointer` is RFC 6901, relative to the message, such as `/content/text`."""
-
-    code: str
-    detail: str
-    pointer: str
 
 
 class BodyError(Exception):
@@ -48,19 +43,28 @@ class BodyError(Exception):
         self.faults = tuple(faults)
 
 
-class Content(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """What the message says."""
-
-    text: _Text = None
-    template_id: _Text = None
-    params: dict[str, Any] | None = None
-
-
 class RouteWish(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """Which carriers the client would like, and whether others may be tried."""
 
     prefer: Annotated[list[str], msgspec.Meta(max_length=MAX_PREFERRED)] | None = None
     failover: bool | None = None
+
+
+class FallbackWish(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """When the next channel begins although this one has not failed."""
+
+    unless: Progress | None = None
+    within_s: Annotated[int, msgspec.Meta(ge=1, le=MAX_WITHIN_S)] | None = None
+
+
+class ChannelWish(msgspec.Struct, forbid_unknown_fields=True, rename={"sender": "from"}, gc=False):
+    """One of several channels; what is left out is the message's."""
+
+    channel: str
+    to: _Text = None
+    sender: _Text = None
+    content: Content | None = None
+    fallback: FallbackWish | None = None
 
 
 class Defaults(
@@ -70,6 +74,9 @@ class Defaults(
 
     sender: _Text = None
     channel: _Text = None
+    channels: Annotated[list[str | ChannelWish], msgspec.Meta(min_length=1, max_length=MAX_STEPS)] | None = (
+        None
+    )
     message_class: MessageClass | None = None
     content: Content | None = None
     transliterate: bool | None = None
@@ -113,6 +120,7 @@ _BATCH: Final = msgspec.json.Decoder(_Batch)
 _ANY: Final = msgspec.json.Decoder()
 _ENCODE: Final = msgspec.json.Encoder().encode
 _DEFAULTS = msgspec.structs.fields(Defaults)
+_CHANNEL_FIELDS: Final = ("channel", "channels")
 
 # A lone surrogate is a fault of one text (B13), but msgspec refuses the whole body for it.
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -186,8 +194,9 @@ def _fill(items: Sequence[MessageDraft | tuple[Fault, ...]], defaults: Defaults)
     given = [(name, value) for name, value in given if value is not None]
     for item in items:
         if isinstance(item, MessageDraft):
+            has_channel = item.channel is not None or item.channels is not None
             for name, value in given:
-                if getattr(item, name) is None:
+                if getattr(item, name) is None and not (has_channel and name in _CHANNEL_FIELDS):
                     setattr(item, name, value)
 
 

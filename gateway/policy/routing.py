@@ -14,17 +14,19 @@ Built once from the configuration, read by `gateway.intake` for every message an
   account is not another's fallback.
 - `prefer` moves carriers to the front, also such as no fitting rule names, but not one that every rule reserves for
   other accounts. `failover=False` keeps the message on what was preferred, or else on the first carrier.
+- Every carrier has one channel, and a message only gets carriers of its own: a rule without one does not fit. A channel
+  none of whose carriers any rule names has them all, in the order of the configuration.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 from zlib import crc32
 
-from gateway.domain.message import MessageClass
+from gateway.domain.message import Channel, MessageClass
 
 _MAX_CACHED_DECISIONS = 20_000
 
@@ -75,15 +77,20 @@ class RouteQuery(NamedTuple):
     sender: str
     prefer: tuple[str, ...] = ()
     failover: bool = True
+    channel: Channel = Channel.SMS
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The carrier whose lane the message enters, the carriers still to try after it, and why."""
+    """The carrier whose lane the message enters, the carriers still to try after it, and why.
+
+    `cost` is what the rule says that a segment costs on the first one, None where it says nothing.
+    """
 
     carrier: str
     candidates: tuple[str, ...]
     reason: str
+    cost: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,7 @@ class NoRoute:
 
 @dataclass(frozen=True, slots=True)
 class UnknownCarrier:
-    """`prefer[index]` is no carrier that this account may use."""
+    """`prefer[index]` is no carrier that this account may use for this channel."""
 
     carrier: str
     index: int
@@ -169,23 +176,48 @@ class _Share:
 class RouteTable:
     """All rules of a configuration. Decisions depend on the arguments alone; the cache only saves time.
 
-    `carriers` are all configured carriers, in order; without rules they are one rule that fits everything. Raises
-    ValueError for a rule that names another carrier or none.
+    `carriers` are all configured carriers, in order; without rules they are one rule that fits everything. `channels`
+    names the channel of those that are not for short messages. Raises ValueError for a rule that names another carrier
+    or none.
     """
 
-    def __init__(self, rules: Sequence[RouteRule], *, carriers: Sequence[str]) -> None:
+    def __init__(
+        self,
+        rules: Sequence[RouteRule],
+        *,
+        carriers: Sequence[str],
+        channels: Mapping[str, Channel] | None = None,
+    ) -> None:
         self.carriers = tuple(carriers)
-        self.rules = tuple(rules) or ((RouteRule(carriers=self.carriers),) if self.carriers else ())
-        for index, rule in enumerate(self.rules, start=1):
+        channels = channels or {}
+        self._channels = {carrier: channels.get(carrier, Channel.SMS) for carrier in self.carriers}
+        for index, rule in enumerate(rules, start=1):
             if not rule.carriers:
                 raise ValueError(f"rule {index} names no carrier")
             for carrier in rule.carriers:
-                if carrier not in self.carriers:
+                if carrier not in self._channels:
                     raise ValueError(f"rule {index} names the unknown carrier {carrier!r}")
+        self.rules = (*rules, *self._implied(rules))
         self._prefix_digits = max((len(rule.prefix) for rule in self.rules), default=0)
         self._by_sender = any(rule.sender is not None for rule in self.rules)
         self._reserved = {carrier: self._accounts_of(carrier) for carrier in self.carriers}
-        self._shares: dict[tuple[str, str, MessageClass, str], _Share | None] = {}
+        self._shares: dict[tuple[str, str, MessageClass, str, Channel], _Share | None] = {}
+
+    def _implied(self, rules: Sequence[RouteRule]) -> list[RouteRule]:
+        """Return a rule for what no rule speaks of: all carriers, or those of a channel that is in no rule."""
+        if not rules:
+            return [RouteRule(carriers=self.carriers)] if self.carriers else []
+        named = {self._channels[carrier] for rule in rules for carrier in rule.carriers}
+        silent = dict.fromkeys(channel for channel in self._channels.values() if channel not in named)
+        return [RouteRule(carriers=self.carriers_of(channel)) for channel in silent]
+
+    def carriers_of(self, channel: Channel) -> tuple[str, ...]:
+        """Return the carriers of one channel, in order."""
+        return tuple([carrier for carrier in self.carriers if self._channels[carrier] is channel])
+
+    def channel_of(self, carrier: str) -> Channel | None:
+        """Return the channel of a carrier, None for one that does not exist."""
+        return self._channels.get(carrier)
 
     def _accounts_of(self, carrier: str) -> frozenset[str] | None:
         """Return the accounts that the carrier is reserved for, or None when it is open to all."""
@@ -206,6 +238,7 @@ class RouteTable:
             query.account_id,
             query.message_class,
             query.sender if self._by_sender else "",
+            query.channel,
         )
         try:
             return self._shares[key]
@@ -216,12 +249,25 @@ class RouteTable:
             self._shares[key] = share
             return share
 
+    def _misfit(self, rule: RouteRule, query: RouteQuery) -> str | None:
+        misfit = rule.misfit(query)
+        if misfit is None and not self._of_channel(rule, query.channel):
+            return f"none of its carriers is of channel {query.channel}"
+        return misfit
+
+    def _of_channel(self, rule: RouteRule, channel: Channel) -> tuple[str, ...]:
+        channels = self._channels
+        return tuple([carrier for carrier in rule.carriers if channels[carrier] is channel])
+
     def _make_share(self, query: RouteQuery) -> _Share | None:
         rules = self.rules
-        winner = next((rule for rule in rules if rule.misfit(query) is None), None)
+        winner = next((rule for rule in rules if self._misfit(rule, query) is None), None)
         if winner is None:
             return None
-        peers = [index for index, rule in enumerate(rules) if rule.same_conditions(winner)]
+        carriers = [self._of_channel(rule, query.channel) for rule in rules]
+        peers = [
+            index for index, rule in enumerate(rules) if rule.same_conditions(winner) and carriers[index]
+        ]
         peers.sort(key=lambda index: _rank(rules[index].cost))  # stable: the order of the configuration stays
         cost = rules[peers[0]].cost
         sharing = [index for index in peers if rules[index].cost == cost]
@@ -229,27 +275,33 @@ class RouteTable:
         plans, bounds, bound = [], [], 0
         for index in sharing:
             rule = rules[index]
-            order = _unique([*rule.carriers, *(name for peer in peers for name in rules[peer].carriers)])
+            order = _unique([*carriers[index], *(name for peer in peers for name in carriers[peer])])
             weight = f", weight {rule.weight} of {total}" if len(sharing) > 1 else ""
             reason = f"rule {index + 1}, prefix {rule.prefix or 'any'}{weight}"
             bound += rule.weight
-            plans.append(Plan(order[0], order[1:], reason))
+            plans.append(Plan(order[0], order[1:], reason, cost))
             bounds.append(bound)
         return _Share(tuple(bounds), tuple(plans), tuple(peers))
 
     def _wished(self, query: RouteQuery, plan: Plan | None) -> RouteDecision:
         for index, carrier in enumerate(query.prefer):
             reserved = self._reserved.get(carrier, frozenset())
-            if reserved is not None and query.account_id not in reserved:
+            is_other = self._channels.get(carrier) is not query.channel
+            if is_other or (reserved is not None and query.account_id not in reserved):
                 return UnknownCarrier(carrier, index)
         wished = _unique(query.prefer)
         if wished:
             rest = (plan.carrier, *plan.candidates) if plan is not None and query.failover else ()
             order = _unique([*wished, *rest])
-            return Plan(order[0], order[1:], "preferred by the request")
+            return Plan(order[0], order[1:], "preferred by the request", self._cost_of(order[0], query))
         if plan is None:
             return NoRoute()
-        return Plan(plan.carrier, (), f"{plan.reason}, no failover")
+        return Plan(plan.carrier, (), f"{plan.reason}, no failover", plan.cost)
+
+    def _cost_of(self, carrier: str, query: RouteQuery) -> Decimal | None:
+        """Return what a segment costs on a preferred carrier: as the first fitting rule says that names it."""
+        fitting = (rule for rule in self.rules if carrier in rule.carriers and rule.misfit(query) is None)
+        return next((rule.cost for rule in fitting), None)
 
     def explain(self, query: RouteQuery) -> Explanation:
         """Return the decision with the reason of every carrier in it, and what came of every rule."""
@@ -264,7 +316,7 @@ class RouteTable:
         sources = dict.fromkeys(query.prefer, "preferred by the request")
         for index in _own_first(share, slot):
             verdict = verdicts[index]
-            for carrier in verdict.rule.carriers:
+            for carrier in verdict.rule.carriers:  # of other channels too: they are not asked for
                 sources.setdefault(carrier, f"rule {verdict.index}, {verdict.verdict}")
         order = (decision.carrier, *decision.candidates)
         return Explanation(
@@ -273,7 +325,7 @@ class RouteTable:
 
     def _judge(self, index: int, query: RouteQuery, *, share: _Share | None, slot: int) -> RuleVerdict:
         rule = self.rules[index]
-        misfit = rule.misfit(query)
+        misfit = self._misfit(rule, query)
         part = 0.0
         if misfit is not None or share is None:
             verdict, reason = Verdict.MISFIT, misfit or ""

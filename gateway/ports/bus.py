@@ -11,9 +11,10 @@
 6. With `tx`, an implementation living in the same database joins that transaction; another one ignores it.
 7. `wait` returns when one of the topics may have news, at the latest after `timeout_s`.
 8. Nothing is dropped by retention that a registered group has not committed.
+9. What is written in a transaction that holds a position is written by the only one who goes on from there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 Transaction = Any
@@ -86,6 +87,9 @@ class Bus(Protocol):
 
     async def commit(self, commits: Sequence[Commit], *, tx: Transaction | None = None) -> None:
         """Store positions durably."""
+
+    async def hold(self, group: str, topic: str, offsets: Mapping[int, int], *, tx: Transaction) -> bool:
+        """Lock the group's positions until `tx` ends; False when one of them is not at the offset given."""
 
     async def position(self, group: str, topic: str, partition: int) -> Position:
         """Return the last committed position, or the start."""

@@ -23,7 +23,8 @@ class InboundMessage:
 
     `sender` is E.164 without plus if `sender_is_e164`, else as the carrier wrote it; `recipient` is ours. `text` is None
     for a binary message. `missing` lists segments that never came. `account_id` None is nobody's (yet), `assigned_by`
-    says how its account was found: number, sender, carrier, or "". `raw` is what the carrier wrote.
+    says how its account was found: number, sender, carrier, or "". `raw` is what the carrier wrote. `media` names what
+    came with it (type, id, link, name), on channels that have such a thing.
     """
 
     id: UUID
@@ -41,6 +42,17 @@ class InboundMessage:
     account_id: str | None = None
     assigned_by: str = ""
     in_reply_to: UUID | None = None
+    channel: str = "sms"
+    media: Mapping[str, str] | None = None
+
+
+class SourceRow(NamedTuple):
+    """The carrier's own id of a message: the same one again is a repeat."""
+
+    carrier: str
+    source_id: str
+    message_id: UUID
+    seen_at: int
 
 
 class SetRow(NamedTuple):
@@ -147,6 +159,12 @@ class InboundStore(Protocol):
         self, tx: Transaction, conversations: Sequence[Conversation]
     ) -> dict[Conversation, Sent]:
         """Return for each the newest message to the person from that number, else from a name over that carrier."""
+
+    async def claim_sources(self, tx: Transaction, rows: Sequence[SourceRow]) -> set[UUID]:
+        """Keep the carriers' ids of messages; return the messages whose id was not known yet."""
+
+    async def forget_sources(self, *, before_ms: int, limit: int) -> int:
+        """Delete up to `limit` of the carriers' ids that were seen before a time; return how many."""
 
     async def insert_messages(self, tx: Transaction, messages: Sequence[InboundMessage]) -> set[UUID]:
         """Write messages; return the ids of those that were new."""

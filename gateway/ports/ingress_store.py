@@ -22,6 +22,7 @@ class MessageView:
     `recipient` is E.164 without plus. `state` is a value of `gateway.domain.lifecycle.State`. `encoding` is the
     alphabet (`gsm7`, `ucs2`, ...). `error` is the reason of a final failure, `""` when there is none. `attempt` is
     the number of submit tries so far, 0 before the first. `submitted_at` is the first acknowledgement by a carrier.
+    `channel` is the one that delivered it, else the one it is on; `channels` are those it may try, None for one alone.
     """
 
     id: UUID
@@ -46,6 +47,7 @@ class MessageView:
     metadata: Mapping[str, str] | None = None
     request_id: str | None = None
     error: str = ""
+    channels: tuple[str, ...] | None = None
 
 
 class EventPosition(NamedTuple):

@@ -39,7 +39,8 @@ class Account:
 
     `messages_per_second` None means no limit of its own. `default_region` (such as `MX`) is where national numbers
     of this account belong; None refuses them. `bare_international` says that digits without plus are international.
-    `retention_days` is how long its messages are kept, None: as long as everybody's.
+    `retention_days` is how long its messages are kept, None: as long as everybody's. `otp_despite_opt_out` sends
+    one-time passwords to people who opted out, too.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Account:
     default_region: str | None = None
     bare_international: bool = False
     retention_days: int | None = None
+    otp_despite_opt_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,10 @@ class KeyedRequest(NamedTuple):
 
 
 class KeptAnswer(NamedTuple):
-    """What is kept under a key. `status` 0: the first request has no answer yet (409)."""
+    """What is kept under a key. `status` 0: the first request has no answer yet (409).
+
+    Below 0 it is the answer that was prepared, and it is not known whether its messages were appended.
+    """
 
     fingerprint: bytes
     status: int

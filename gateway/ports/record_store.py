@@ -11,7 +11,7 @@ milliseconds since the Unix epoch (UTC). The rules:
 5. Every call has a deadline of its own and raises `TimeoutError` past it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
@@ -57,6 +57,7 @@ class MessageRow(NamedTuple):
     route_reason: str
     webhook_id: str | None
     origin: str | None
+    channels: str | None
     state: str
     state_rank: int
     partial: bool
@@ -81,6 +82,13 @@ class MessagePatch(NamedTuple):
     error: str
 
 
+class Delivered(NamedTuple):
+    """A message all of whose segments are delivered, the last of them by a receipt that came `at`."""
+
+    id: UUID
+    at: int
+
+
 class SubmissionRow(NamedTuple):
     """One row of `submissions` as the recorder writes it."""
 
@@ -98,6 +106,7 @@ class SubmissionRow(NamedTuple):
     state: str
     submitted_at: int
     response_ms: int
+    steps_left: int = 0
 
 
 class EventRow(NamedTuple):
@@ -144,7 +153,11 @@ class CarrierKey(NamedTuple):
 
 
 class Submission(NamedTuple):
-    """What dlr needs to know of one segment's attempt. `receipt_state` is None before the first receipt."""
+    """What dlr needs to know of one segment's attempt. `receipt_state` is None before the first receipt.
+
+    `steps_left` names the step of a message that may try several channels: how many come after it. `read_at` is when a
+    receipt after the final one said that it was read.
+    """
 
     message_id: UUID
     segment_index: int
@@ -154,6 +167,17 @@ class Submission(NamedTuple):
     receipt_state: State | None
     receipt_stat: str | None
     submitted_at: int
+    steps_left: int = 0
+    read_at: int | None = None
+
+
+class ReadMark(NamedTuple):
+    """A segment that was read after it was delivered."""
+
+    message_id: UUID
+    segment_index: int
+    attempt: int
+    read_at: int
 
 
 class ReceiptUpdate(NamedTuple):
@@ -185,13 +209,8 @@ class Parked(NamedTuple):
     value: bytes
 
 
-class RecordStore(Protocol):
-    """The tables that the recorder writes. See the numbered rules above."""
-
-    async def insert_messages(
-        self, tx: Transaction, rows: Sequence[MessageRow], *, careful: bool = False
-    ) -> None:
-        """Write new messages."""
+class StateStore(Protocol):
+    """The states of messages, as `gateway.recorder.states` writes them. See the numbered rules above."""
 
     async def patch_messages(self, tx: Transaction, patches: Sequence[MessagePatch]) -> list[FinalCount]:
         """Move messages forward; return what became final by this."""
@@ -200,6 +219,29 @@ class RecordStore(Protocol):
         self, tx: Transaction, patches: Sequence[MessagePatch], *, accounts: Sequence[str]
     ) -> tuple[list[FinalCount], list[StateChange]]:
         """Do the same, and return what changed its state of these accounts and of messages with an origin."""
+
+    async def deliver(self, tx: Transaction, rows: Sequence[Delivered]) -> list[FinalCount]:
+        """Move messages to delivered; return what became final by this."""
+
+    async def deliver_and_tell(
+        self, tx: Transaction, rows: Sequence[Delivered], *, accounts: Sequence[str]
+    ) -> tuple[list[FinalCount], list[StateChange]]:
+        """Do the same, and return what changed its state of these accounts and of messages with an origin."""
+
+
+class RecordStore(StateStore, Protocol):
+    """The tables that the recorder writes. See the numbered rules above."""
+
+    async def insert_messages(
+        self, tx: Transaction, rows: Sequence[MessageRow], *, careful: bool = False
+    ) -> None:
+        """Write new messages."""
+
+    async def set_channels(self, tx: Transaction, steps: Mapping[UUID, int], *, new: Sequence[UUID]) -> None:
+        """Note on which of its channels each message is, by how many come after it.
+
+        Final messages stay as they are, but for those in `new`, which this transaction has written.
+        """
 
     async def insert_events(
         self, tx: Transaction, rows: Sequence[EventRow], *, careful: bool = False
@@ -235,6 +277,9 @@ class ReceiptStore(SubmissionStore, Protocol):
 
     async def apply(self, tx: Transaction, updates: Sequence[ReceiptUpdate]) -> None:
         """Write receipts onto their submissions; ReceiptRaceError when one has a final receipt by now."""
+
+    async def mark_read(self, tx: Transaction, read: Sequence[ReadMark]) -> None:
+        """Keep when segments were read; the first time stays."""
 
     async def insert_dead(self, tx: Transaction, rows: Sequence[DeadRow]) -> None:
         """Keep records that could not be processed."""

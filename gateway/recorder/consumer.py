@@ -1,18 +1,19 @@
 """The recorder: events of the bus become rows of PostgreSQL, in batches (D7). Runs in the role `back`.
 
-It is the only writer of a message's state. One batch is one transaction together with the position on the bus, so
+It is the only writer of messages, but for those that dlr moves to delivered through its `States`. One batch is one transaction together with the position on the bus, so
 every event counts once, whatever is killed when; on a bus outside the database a replay finds its rows and writes
 them carefully.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from prometheus_client import CollectorRegistry
 
 from gateway.bus.codec import EnvelopeError, decode, encode
 from gateway.bus.reader import LINGER_S, BatchReader, Taken
 from gateway.bus.reader_metrics import ReaderMetrics
+from gateway.bus.sharing import Share
 from gateway.bus.topics import EVENTS, RECEIPTS, RECORDER_GROUP
 from gateway.domain.events import Accepted, Attempted, Noted, Receipted
 from gateway.domain.lifecycle import FINALS, State
@@ -29,12 +30,15 @@ from gateway.ports.record_store import (
     SubmissionStore,
 )
 from gateway.ports.store import Transactions
-from gateway.recorder import notices
 from gateway.recorder.fold import Fold
-from gateway.recorder.notices import Audience, Nobody
+from gateway.recorder.notices import Audience
+from gateway.recorder.states import States
 from gateway.telemetry.metrics import counter
 
 _EVENTS = (Accepted, Attempted, Receipted, Noted)
+
+PARTITION_PLACES: Final = 1 << 40
+"""Offsets of a partition. A message whose topic grew has events in two, and none must be taken for the other's."""
 
 
 class Weigh(Protocol):
@@ -78,14 +82,14 @@ class Recorder:
         clock: Clock,
         metrics: RecorderMetrics,
         reader_metrics: ReaderMetrics,
+        share: Share | None = None,
         partitions: Sequence[int] | None = None,
         batch_limit: int = 1000,
         linger_s: float = LINGER_S,
         audience: Audience | None = None,
         tells_origins: bool = False,
     ) -> None:
-        self._audience = audience if audience is not None else Nobody()
-        self._tells_origins = tells_origins
+        self.states = States(messages, metrics=metrics, audience=audience, tells_origins=tells_origins)
         self._bus = bus
         self._db = db
         self._messages = messages
@@ -93,16 +97,17 @@ class Recorder:
         self._parked = parked
         self._weigh = weigh
         self._clock = clock
-        self._metrics = metrics
-        self._dead = reader_metrics.dead
         self.reader = BatchReader(
             bus,
             self,
             group=RECORDER_GROUP,
             topic=EVENTS,
             table="messages",
+            db=db,
+            dead=messages,
             clock=clock,
             metrics=reader_metrics,
+            share=share,
             partitions=partitions,
             limit=batch_limit,
             linger_s=linger_s,
@@ -124,49 +129,33 @@ class Recorder:
         except RowsExistError:
             # Replayed, or a late answer to a submit that has its row: step over what is there.
             finals = await self._write(fold, dead, commits, careful=True)
-        self._metrics.finals(finals)
-        for row in dead:
-            self._dead.labels("envelope" if row.error.startswith("EnvelopeError") else "unexpected").inc()
+        self.states.count(finals)
+        self.reader.count_dead(dead)
         await self._hand_back(fold)
-
-    async def bury(self, record: Taken, error: str, commits: Sequence[Commit]) -> None:
-        """Keep a record that can never be processed, and go past it."""
-        row = DeadRow(EVENTS, record.partition, record.offset, record.value, error, self._clock.now_ms())
-        async with self._db.transaction() as tx:
-            await self._messages.insert_dead(tx, [row])
-            await self._bus.commit(commits, tx=tx)
 
     def _fold(self, batch: Sequence[Taken]) -> tuple[Fold, list[DeadRow]]:
         fold = Fold()
-        dead: list[DeadRow] = []
-        for record in batch:
-            try:
-                event = decode(record.value)
-                if not isinstance(event, _EVENTS):
-                    raise EnvelopeError(f"a {type(event).__name__} is no event")
-                fold.add(event, log_offset=record.offset)
-            except Exception as error:  # noqa: BLE001 - one bad record must not stop all the others
-                text = f"{type(error).__name__}: {error}"[:500]
-                now_ms = self._clock.now_ms()
-                dead.append(DeadRow(EVENTS, record.partition, record.offset, record.value, text, now_ms))
+
+        def add(record: Taken) -> None:
+            event = decode(record.value)
+            if not isinstance(event, _EVENTS):
+                raise EnvelopeError(f"a {type(event).__name__} is no event")
+            fold.add(event, log_offset=record.partition * PARTITION_PLACES + record.offset)
+
+        _, dead = self.reader.decoded(batch, add)
         return fold, dead
 
     async def _write(
         self, fold: Fold, dead: Sequence[DeadRow], commits: Sequence[Commit], *, careful: bool
     ) -> list[FinalCount]:
         messages, patches = fold.carefully() if careful else (fold.messages, fold.patches)
-        subscriptions = await self._audience.subscriptions()
-        told: list[Record] = []
-        async with self._db.transaction() as tx:
+        async with self.reader.transaction(commits) as tx:
+            # First of all, as dlr takes them before it changes a message: see `gateway.recorder.states`.
+            await self._submissions.lock_messages(tx, list(fold.to_weigh))
             await self._messages.insert_messages(tx, messages, careful=careful)
-            if subscriptions or self._tells_origins:
-                finals, changes = await self._messages.patch_and_tell(
-                    tx, patches, accounts=list(subscriptions)
-                )
-                changes += notices.changes_of(messages)
-                told = notices.records(changes, subscriptions, tells_origins=self._tells_origins)
-            else:
-                finals = await self._messages.patch_messages(tx, patches)
+            if fold.steps:
+                await self._messages.set_channels(tx, fold.steps, new=fold.new_ids)
+            finals, told = await self.states.patch(tx, patches, inserted=messages)
             await self._submissions.insert_submissions(tx, fold.submissions, careful=careful)
             await self._messages.insert_events(tx, fold.events, careful=careful)
             if dead:
@@ -184,16 +173,14 @@ class Recorder:
     async def _settle(self, tx: Transaction, fold: Fold) -> list[Record]:
         """Weigh messages that a segment failed in at submit, when that may have been the last open one.
 
-        No receipt will come for such a segment, so nobody else would look again. dlr weighs under the same lock:
-        whichever of the two has it second sees what the first has committed, so they cannot both find the other's
+        No receipt will come for such a segment, so nobody else would look again. dlr weighs under the lock that this
+        transaction took first: whichever of the two has it second sees what the first has committed, so they cannot both find the other's
         segment open. The result goes over the bus like every change of state, so that all its readers learn of it.
         """
         if not fold.to_weigh:
             return []
-        ids = list(fold.to_weigh)
-        await self._submissions.lock_messages(tx, ids)
         by_message: dict[Any, list[Submission]] = {}
-        for one in await self._submissions.submissions_of(tx, ids):
+        for one in await self._submissions.submissions_of(tx, list(fold.to_weigh)):
             by_message.setdefault(one.message_id, []).append(one)
         notes = []
         for message_id, (segment_count, at, reason) in fold.to_weigh.items():

@@ -9,9 +9,18 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.domain.events import Accepted, Attempted, Event, Noted, Receipted, SegmentResult
+from gateway.domain.events import (
+    Accepted,
+    Attempted,
+    Event,
+    Noted,
+    Receipted,
+    SegmentResult,
+    StepAttempted,
+    StepReceipted,
+)
 from gateway.domain.lifecycle import FINALS, State, move
-from gateway.domain.message import Message
+from gateway.domain.message import ChannelPlan, ChannelStep, Message
 from gateway.ports.record_store import EventRow, MessagePatch, MessageRow, SubmissionRow
 
 RANKS: Final = dict.fromkeys(FINALS, 3) | {
@@ -22,6 +31,7 @@ RANKS: Final = dict.fromkeys(FINALS, 3) | {
 """Order of the states as the database compares them."""
 
 AMBIGUOUS: Final = "ambiguous"
+FALLBACK: Final = "fallback"
 
 _MAX_ERROR: Final = 200
 _FIRST_STATE: Final = MessageRow._fields.index("first_state")
@@ -78,6 +88,8 @@ class Fold:
         self.events: list[EventRow] = []
         self.to_weigh: dict[UUID, tuple[int, int, str]] = {}
         """Messages whose state needs all their submissions: segment count, time, reason."""
+        self.steps: dict[UUID, int] = {}
+        """Messages that came to another of their channels: how many are left after it."""
 
     def add(self, event: Event, *, log_offset: int) -> None:
         """Take one event, which is at `log_offset` in its partition."""
@@ -117,6 +129,11 @@ class Fold:
         ]
 
     @property
+    def new_ids(self) -> list[UUID]:
+        """Messages that were accepted in this batch and came to another of their channels in it."""
+        return [message_id for message_id in self.steps if message_id.int in self._new]
+
+    @property
     def submissions(self) -> list[SubmissionRow]:
         """Results of submits."""
         return list(self._submissions.values())
@@ -146,8 +163,9 @@ class Fold:
         is_final = state in FINALS
         is_noteworthy = bool(event.retries or event.retry_at or event.next_carrier or is_final)
         final_count = 0
+        steps_left = event.steps_left if isinstance(event, StepAttempted) else 0
         for result in event.segments:
-            self._submission(event, result)
+            self._submission(event, result, steps_left)
             if result.state in FINALS:
                 final_count += 1
             elif result.outcome == AMBIGUOUS:
@@ -165,7 +183,7 @@ class Fold:
         if is_noteworthy:
             self._row(event.message_id, log_offset, event.at, "attempted", _attempted_detail(event))
 
-    def _submission(self, event: Attempted, result: SegmentResult) -> None:
+    def _submission(self, event: Attempted, result: SegmentResult, steps_left: int) -> None:
         key = (event.message_id.int, result.segment_index, event.attempt)
         known = self._submissions.get(key)
         # A late answer brings the id of a submit that was written off as ambiguous before.
@@ -187,11 +205,15 @@ class Fold:
             result.state,
             result.at,
             result.response_ms,
+            steps_left,
         )
 
     def _receipted(self, event: Receipted, log_offset: int) -> None:
         change = self._change(event.message_id)
+        was_final = change.state in FINALS
         change.move(event.message_state, event.at, error=event.error, partial=event.partial)
+        if isinstance(event, StepReceipted) and event.message_state is State.DELIVERED and not was_final:
+            self.steps[event.message_id] = event.steps_left
         if event.receipt is None:
             return  # dlr wrote it on the submission, where it stays
         detail = {
@@ -216,6 +238,10 @@ class Fold:
                 detail["carrier"] = event.carrier
         if event.reason:
             detail["reason"] = event.reason
+        if event.kind == FALLBACK:
+            steps_left = int(detail.pop("steps_left"))
+            if self._change(event.message_id).state not in FINALS:
+                self.steps[event.message_id] = steps_left
         self._row(event.message_id, log_offset, event.at, event.kind, detail)
 
     def _row(self, message_id: UUID, log_offset: int, at: int, kind: str, detail: dict[str, Any]) -> None:
@@ -261,7 +287,26 @@ def _head(message: Message, state: State) -> tuple[Any, ...]:
         message.route_reason,
         message.webhook_id,
         message.origin,
+        None if message.plan is None else _channels(message, message.plan),
     )
+
+
+def _channels(message: Message, plan: ChannelPlan) -> str:
+    """Return the channels of a message as its row keeps them."""
+    first: dict[str, Any] = _channel(message, plan.cost)
+    return as_json([first, *[_channel(step, step.cost) for step in plan.rest]])
+
+
+def _channel(step: Message | ChannelStep, cost: str | None) -> dict[str, Any]:
+    return {
+        "channel": step.channel,
+        "from": step.sender,
+        "to": step.recipient,
+        "carrier": step.carrier,
+        "why": step.route_reason,
+        "segments": step.segment_count,
+        "cost": cost,
+    }
 
 
 def _attempted_detail(event: Attempted) -> dict[str, Any]:

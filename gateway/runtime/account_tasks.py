@@ -51,6 +51,7 @@ def _shown(account: Account, settings: Settings) -> dict[str, Any]:
         "messages_per_second": account.messages_per_second,
         "default_region": account.default_region,
         "bare_international": account.bare_international,
+        "otp_despite_opt_out": account.otp_despite_opt_out,
         # The days of everybody may have been lowered since.
         "retention_days": settings.retention_days if days is None else min(days, settings.retention_days),
     }

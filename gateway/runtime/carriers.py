@@ -3,30 +3,48 @@
 Used by `gateway.runtime.wiring` alone.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from adapters.http.dialect import HttpDialect
+from adapters.http.link import HttpLink
+from adapters.http.mapping import MappedDialect
+from adapters.http.profile import HttpProfile
+from adapters.http.templates import TemplateError
 from adapters.smpp.classify import classify
 from adapters.smpp.link import SmppLink
 from adapters.smpp.profile import AddressType, BindMode, CarrierProfile
-from adapters.smpp.transport import TlsSettings as TlsFiles
 from adapters.smpp.wire.constants import status_name
-from gateway.dispatch.plan import CarrierPlan
-from gateway.domain.cutting import SegmentationOptions
-from gateway.domain.message import CLASSES
+from gateway.dispatch.acquaintance import Acquaintance
+from gateway.dispatch.plan import HTTP_STATUSES, SMPP_STATUSES, CarrierPlan, LinkFactory
+from gateway.domain.cutting import WHOLE, SegmentationOptions
+from gateway.domain.message import CLASSES, Channel
 from gateway.policy.fairness import LaneShares
 from gateway.policy.retry import RetryPolicy, StatusRule, Then
 from gateway.policy.routing import RouteRule, RouteTable
 from gateway.ports.clock import SystemClock
 from gateway.ports.links import CarrierLink
+from gateway.ports.media_store import MediaSource
+from gateway.runtime.carrier_tls import tls_faults, tls_files, tls_stamps
+from gateway.runtime.http_callbacks import callback_faults
+from gateway.runtime.http_carriers import http_mapping, http_profile, retry_faults
+from gateway.runtime.whatsapp import (
+    WHATSAPP_STATUSES,
+    whatsapp_dialect,
+    whatsapp_profile,
+    whatsapp_statuses,
+)
 from gateway.settings import (
     AddressingSettings,
+    AnyCarrier,
     CarrierSettings,
+    HttpCarrierSettings,
     ScheduleSettings,
     Settings,
     SettingsError,
     TimingSettings,
+    WhatsAppCarrierSettings,
     duration_ms,
     place_of,
     status_code,
@@ -48,7 +66,8 @@ def route_table(settings: Settings) -> RouteTable:
         )
         for route in settings.routes
     ]
-    return RouteTable(rules, carriers=tuple(settings.carriers))
+    channels = {name: Channel(carrier.channel) for name, carrier in settings.carriers.items()}
+    return RouteTable(rules, carriers=tuple(settings.carriers), channels=channels)
 
 
 def test_carrier(settings: Settings) -> str | None:
@@ -56,11 +75,19 @@ def test_carrier(settings: Settings) -> str | None:
     if not settings.simulator.enabled:
         return None
     port = settings.simulator.smpp_port
-    return next((name for name, carrier in settings.carriers.items() if carrier.port == port), None)
+    return next((name for name, carrier in settings.smpp_carriers.items() if carrier.port == port), None)
 
 
-def segmentation_options(carrier: CarrierSettings) -> SegmentationOptions:
+def segmentation_options(carrier: AnyCarrier) -> SegmentationOptions:
     """Return how texts are counted and cut for a carrier: one value for intake and dispatch (sms-domain B27)."""
+    if isinstance(carrier, HttpCarrierSettings):
+        return SegmentationOptions(
+            split=WHOLE,
+            max_characters=carrier.max_characters,
+            counts_segments=carrier.counts == "segments",
+        )
+    if not isinstance(carrier, CarrierSettings):
+        return SegmentationOptions(split=WHOLE)
     dialect = carrier.profile
     return SegmentationOptions(
         split=dialect.split,
@@ -72,13 +99,40 @@ def segmentation_options(carrier: CarrierSettings) -> SegmentationOptions:
     )
 
 
-def carrier_plan(name: str, carrier: CarrierSettings, clock: SystemClock) -> CarrierPlan:
-    """Return how dispatch drives one carrier."""
-    profile = carrier_profile(name, carrier)
+def carrier_plan(
+    name: str,
+    carrier: AnyCarrier,
+    clock: SystemClock,
+    *,
+    media: MediaSource | None = None,
+    known: Acquaintance | None = None,
+) -> CarrierPlan:
+    """Return how dispatch drives one carrier; SettingsError or ValueError for what cannot be driven.
 
-    def make_link(shard: int, shards: int) -> CarrierLink:
-        return SmppLink(profile, clock=clock, shares=shards, shard=shard)
+    `media` is where links read files that a carrier must have first, `known` what the process knows of the people that
+    a WhatsApp carrier writes to.
+    """
+    if isinstance(carrier, CarrierSettings):
+        profile = carrier_profile(name, carrier)
+        stamps = tls_stamps(carrier.tls) if carrier.tls.enabled else ()
 
+        def make_smpp(shard: int, shards: int) -> CarrierLink:
+            return SmppLink(profile, clock=clock, shares=shards, shard=shard)
+
+        access = (replace(profile, window_slots=1, top_rate=None, burst=None), stamps)
+        return _plan(name, carrier, make_smpp, access)
+    where, make_dialect, words = http_words(name, carrier, known)
+    make_dialect(0, carrier.shards)  # what cannot be said is told now
+
+    def make_http(shard: int, shards: int) -> CarrierLink:
+        dialect = make_dialect(shard, shards)
+        return HttpLink(where, dialect, clock=clock, media=media, shares=shards, shard=shard)
+
+    reach = (replace(where, window_slots=1, top_rate=None, burst=None), words, tls_stamps(carrier.tls))
+    return _plan(name, carrier, make_http, reach)
+
+
+def _plan(name: str, carrier: AnyCarrier, make_link: LinkFactory, access: object) -> CarrierPlan:
     return CarrierPlan(
         carrier=name,
         rate=Rate.parse(carrier.rate),
@@ -87,14 +141,40 @@ def carrier_plan(name: str, carrier: CarrierSettings, clock: SystemClock) -> Car
         shards=carrier.shards,
         window=carrier.window * carrier.binds,
         window_slots=carrier.window,
-        access=(replace(profile, window_slots=1, top_rate=None, burst=None), _tls_stamps(carrier)),
+        access=access,
         segmentation=segmentation_options(carrier),
         retry=retry_policy(carrier),
         shares=lane_shares(carrier),
+        statuses=_usual_statuses(carrier),
     )
 
 
-def retry_policy(carrier: CarrierSettings) -> RetryPolicy:
+def _usual_statuses(carrier: AnyCarrier) -> tuple[str, ...]:
+    if isinstance(carrier, WhatsAppCarrierSettings):
+        return WHATSAPP_STATUSES
+    return SMPP_STATUSES if isinstance(carrier, CarrierSettings) else HTTP_STATUSES
+
+
+def http_words(
+    name: str, carrier: HttpCarrierSettings | WhatsAppCarrierSettings, known: Acquaintance | None
+) -> tuple[HttpProfile, Callable[[int, int], HttpDialect], object]:
+    """Return where an HTTP carrier is, what makes its dialect for (shard, shards), and what both are made of."""
+    if isinstance(carrier, HttpCarrierSettings):
+        mapping = http_mapping(name, carrier)
+        where = http_profile(
+            name, carrier, connections=carrier.max_connections, linger_ms=carrier.request.bulk.linger_ms
+        )
+        return where, lambda _shard, _shards: MappedDialect(mapping), mapping
+    profile = whatsapp_profile(name, carrier)
+    people = known or Acquaintance(name)
+    return (
+        http_profile(name, carrier),
+        lambda shard, shards: whatsapp_dialect(profile, people, shard=shard, shards=shards),
+        profile,
+    )
+
+
+def retry_policy(carrier: AnyCarrier) -> RetryPolicy:
     """Return when segments that the carrier refused are tried again."""
     schedule = carrier.retry
     return RetryPolicy(
@@ -103,14 +183,21 @@ def retry_policy(carrier: CarrierSettings) -> RetryPolicy:
             for message_class in CLASSES
             if (delays := _delays_ms(getattr(schedule, message_class))) is not None
         },
-        statuses={
-            status_name(status_code(text)): StatusRule(_delays_ms(rule), Then(rule.then))
+        statuses=_own_statuses(carrier)
+        | {
+            status_name(status_code(text)) if isinstance(carrier, CarrierSettings) else text: StatusRule(
+                _delays_ms(rule), Then(rule.then)
+            )
             for text, rule in schedule.status.items()
         },
     )
 
 
-def lane_shares(carrier: CarrierSettings) -> LaneShares:
+def _own_statuses(carrier: AnyCarrier) -> dict[str, StatusRule]:
+    return whatsapp_statuses(carrier) if isinstance(carrier, WhatsAppCarrierSettings) else {}
+
+
+def lane_shares(carrier: AnyCarrier) -> LaneShares:
     """Return how the class lanes share the carrier's rate."""
     weights = carrier.lanes.weights
     return LaneShares(
@@ -136,7 +223,7 @@ def carrier_profile(name: str, carrier: CarrierSettings) -> CarrierProfile:
         bind_mode=BindMode.TRX if carrier.bind_type == "transceiver" else BindMode.TX_RX,
         bind_count=carrier.binds,
         address_range=dialect.address_range,
-        tls=_tls(carrier) if carrier.tls.enabled else None,
+        tls=tls_files(carrier.tls) if carrier.tls.enabled else None,
         default_alphabet=dialect.default_alphabet,
         receipt_id_format=dialect.receipt_id_format,
         receipt_time_zone=ZoneInfo(dialect.receipt_time_zone) if dialect.receipt_time_zone else None,
@@ -168,29 +255,44 @@ def check_carriers(settings: Settings, *, source: str) -> None:
 
     Nothing is connected. `source` is where the settings came from, so that a line names file, line and key.
     """
-    faults: list[str] = []
+    faults: list[tuple[tuple[str, ...], str]] = []
     for name, carrier in settings.carriers.items():
+        own = ("carriers", name)
         try:
             carrier_plan(name, carrier, SystemClock())
+        except TemplateError as error:
+            faults.append(((*own, *error.path), str(error)))
         except (SettingsError, ValueError) as error:
-            key = next((key for key in _PASSWORD_KEYS if getattr(carrier, key)), "profile")
-            path = ("carriers", name, key if isinstance(error, SettingsError) else "profile")
-            faults.append(f"{place_of(source, *path)}: {'.'.join(path)}: {error}")
-        faults += [
-            f"{place_of(source, 'carriers', name, 'retry', 'status', text)}: carriers.{name}.retry.status.{text}: {fault}"
-            for text, fault in _retry_faults(carrier)
-        ]
-        if carrier.tls.enabled:
-            faults += [
-                f"{place_of(source, 'carriers', name, 'tls', key)}: carriers.{name}.tls.{key}: {fault}"
-                for key, fault in _tls_faults(carrier)
-            ]
+            faults.append(((*own, *_key_of(carrier, error)), str(error)))
+        faults += [((*own, "retry", "status", text), fault) for text, fault in _retry_faults(carrier)]
+        if not isinstance(carrier, CarrierSettings) or carrier.tls.enabled:
+            faults += [((*own, "tls", key), fault) for key, fault in tls_faults(carrier.tls)]
+        if isinstance(carrier, HttpCarrierSettings) and carrier.callbacks is not None:
+            found = callback_faults(name, carrier.callbacks)
+            faults += [((*own, "callbacks", *keys), fault) for keys, fault in found]
     if faults:
-        raise SettingsError("\n".join(faults))
+        raise SettingsError(
+            "\n".join([f"{place_of(source, *path)}: {'.'.join(path)}: {fault}" for path, fault in faults])
+        )
 
 
-def _retry_faults(carrier: CarrierSettings) -> list[tuple[str, str]]:
+def _key_of(carrier: AnyCarrier, error: Exception) -> tuple[str, ...]:
+    """Return the key that an error is about which does not say so itself."""
+    if isinstance(carrier, HttpCarrierSettings):
+        found = next((key for key in _SECRET_KEYS if getattr(carrier.auth, key)), "type")
+        return ("auth", found) if isinstance(error, SettingsError) else ("url",)
+    if isinstance(carrier, CarrierSettings):
+        key = next((key for key in _PASSWORD_KEYS if getattr(carrier, key)), "profile")
+        return (key if isinstance(error, SettingsError) else "profile",)
+    return ()
+
+
+def _retry_faults(carrier: AnyCarrier) -> list[tuple[str, str]]:
     """Return (status, what is wrong) of schedules that would never be followed: no refusal comes of these codes."""
+    if isinstance(carrier, HttpCarrierSettings):
+        return retry_faults(carrier)
+    if not isinstance(carrier, CarrierSettings):
+        return []
     overrides = {status_code(text): reaction for text, reaction in carrier.profile.status.items()}
     verdicts = [
         (text, classify("submit_sm_resp", status_code(text), overrides=overrides).status_class)
@@ -206,60 +308,8 @@ def _retry_faults(carrier: CarrierSettings) -> list[tuple[str, str]]:
 _REFUSALS = frozenset({"retry_later", "failover", "permanent"})
 _INTERMEDIATE = 0x10  # SMPP 3.4 §5.2.17, bit 4
 _PASSWORD_KEYS = ("password_file", "password_env", "password")
-_ENCRYPTED_KEY = b"ENCRYPTED"
-
-
-def _tls_faults(carrier: CarrierSettings) -> list[tuple[str, str]]:
-    """Return (key, what is wrong with it) of files that cannot be read or used."""
-    tls = carrier.tls
-    faults = []
-    for key in ("ca_file", "certificate_file", "key_file"):
-        path: Path | None = getattr(tls, key)
-        if path is None:
-            continue
-        try:
-            octets = path.read_bytes()
-        except OSError as error:
-            faults.append((key, f"cannot read {path}: {error.strerror}"))
-            continue
-        if key != "ca_file" and _ENCRYPTED_KEY in octets:
-            # It would be asked for on a terminal that nobody watches.
-            faults.append((key, f"the key in {path} has a passphrase; give one without"))
-    if faults:
-        return faults
-    for key, settings in (
-        ("ca_file", TlsFiles(ca_file=_text(tls.ca_file))),
-        ("certificate_file", _tls(carrier)),
-    ):
-        try:
-            settings.client_context()
-        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-            reason = getattr(error, "reason", None) or error
-            return [(key, f"not usable: {reason}")]
-    return []
-
-
-def _tls(carrier: CarrierSettings) -> TlsFiles:
-    tls = carrier.tls
-    return TlsFiles(
-        ca_file=_text(tls.ca_file),
-        certificate_file=_text(tls.certificate_file),
-        key_file=_text(tls.key_file),
-        server_hostname=tls.server_name,
-        is_verified=tls.verify,
-    )
-
-
-def _tls_stamps(carrier: CarrierSettings) -> tuple[int, ...]:
-    """Return when the files of TLS changed: a link reads them once, so new ones need a new link."""
-    tls = carrier.tls
-    files = (tls.ca_file, tls.certificate_file, tls.key_file) if tls.enabled else ()
-    return tuple([path.stat().st_mtime_ns for path in files if path is not None and path.exists()])
+_SECRET_KEYS = ("secret_file", "secret_env", "secret")
 
 
 def _address_type(addressing: AddressingSettings) -> AddressType:
     return AddressType(addressing.ton, addressing.npi)
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)

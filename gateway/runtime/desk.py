@@ -4,7 +4,7 @@ from gateway.ingress.carrier_views import CarrierFacts
 from gateway.ingress.desk import Desk
 from gateway.ports.clock import SystemClock
 from gateway.runtime.pepper import load_pepper
-from gateway.settings import CarrierSettings, Settings
+from gateway.settings import AnyCarrier, CarrierSettings, Settings
 from gateway.store.accounts import Accounts
 from gateway.store.controls import PostgresControls
 from gateway.store.pool import Database
@@ -15,8 +15,10 @@ def carrier_facts(settings: Settings) -> dict[str, CarrierFacts]:
     return {name: _facts(name, carrier) for name, carrier in settings.carriers.items()}
 
 
-def _facts(name: str, carrier: CarrierSettings) -> CarrierFacts:
-    modes = ("trx",) if carrier.bind_type == "transceiver" else ("tx", "rx")
+def _facts(name: str, carrier: AnyCarrier) -> CarrierFacts:
+    bind_type = carrier.bind_type if isinstance(carrier, CarrierSettings) else ""
+    # As the links name them: adapters.smpp.bind_work, adapters.http.bind.
+    modes = {"transceiver": ("trx",), "transmitter_receiver": ("tx", "rx")}.get(bind_type, ("http",))
     return CarrierFacts(
         id=name,
         protocol=carrier.protocol,
@@ -24,7 +26,7 @@ def _facts(name: str, carrier: CarrierSettings) -> CarrierFacts:
         burst=carrier.burst,
         window=carrier.window,
         binds=carrier.binds,
-        bind_type=carrier.bind_type,
+        bind_type=bind_type,
         bind_names=tuple(f"{mode}{number}" for number in range(1, carrier.binds + 1) for mode in modes),
         shards=carrier.shards,
     )

@@ -18,7 +18,8 @@ from gateway.runtime.feed import SettingsFeed
 from gateway.runtime.process import hangup_event, stop_event
 from gateway.runtime.reload import Reloader, announce, audit_reload, follow, read_again, refused
 from gateway.runtime.wiring import build
-from gateway.runtime.wiring.parts import Base, Part, make_topics, open_base
+from gateway.runtime.wiring.parts import Base, Part, open_base
+from gateway.runtime.wiring.topics import make_topics
 from gateway.settings import Settings, SettingsError
 
 _READY_POLL_S = 0.02

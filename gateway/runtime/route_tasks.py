@@ -5,7 +5,7 @@ from typing import Any
 
 from gateway.domain.addresses import parse_sender
 from gateway.domain.errors import quoted
-from gateway.domain.message import MessageClass
+from gateway.domain.message import Channel, MessageClass
 from gateway.ingress.routes import explanation_view, live_view
 from gateway.intake.numbers import parse_recipient
 from gateway.policy.routing import RouteQuery
@@ -25,6 +25,7 @@ async def explain_route(
     account: str = "",
     prefer: Collection[str] = (),
     failover: bool = True,
+    channel: Channel = Channel.SMS,
 ) -> dict[str, Any]:
     """Return which carrier a message would go to, and why; `live` is None while no database answers.
 
@@ -38,6 +39,7 @@ async def explain_route(
         "" if sender is None else parse_sender(sender).source_addr,
         tuple(prefer),
         failover,
+        channel,
     )
     found = route_table(settings).explain(query)
     live = await _live(settings, [candidate.carrier for candidate in found.candidates])
@@ -60,7 +62,7 @@ def explanation_text(answer: dict[str, Any]) -> str:
     sender = f" from {quoted(answer['from'])}" if answer["from"] else ""
     account = f", account {answer['account']}" if answer["account"] else ""
     lines = [
-        f"{answer['to']}{sender}, class {answer['class']}{account}",
+        f"{answer['to']}{sender}, class {answer['class']}, channel {answer['channel']}{account}",
         f"carrier: {answer['carrier'] or 'none'} ({answer['reason']})",
     ]
     live = answer["live"]

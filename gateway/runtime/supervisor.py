@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.runtime.admin import AdminServer
 from gateway.runtime.children import Child, stop_child, tell
+from gateway.runtime.database_watch import DatabaseWatch
 from gateway.runtime.feed import settings_line
 from gateway.runtime.pidfile import PidFile
 from gateway.runtime.process import die_with_parent, hangup_event, stop_event
@@ -116,7 +117,8 @@ class Supervisor:
         simulator = self._settings.simulator
         if not simulator.enabled:
             return
-        carrier = next((c for c in self._settings.carriers.values() if c.port == simulator.smpp_port), None)
+        port = simulator.smpp_port
+        carrier = next((one for one in self._settings.smpp_carriers.values() if one.port == port), None)
         if carrier is None:
             raise StartError(
                 f"simulator.smpp_port {simulator.smpp_port} is the port of no configured carrier"
@@ -143,11 +145,14 @@ class Supervisor:
         facts = self._children["simulator"].facts if "simulator" in self._children else {}
         port = facts.get("smpp_port", asked)
         carriers = {
-            name: one.model_copy(update={"port": port}) if port != asked and one.port == asked else one
-            for name, one in settings.carriers.items()
+            name: one.model_copy(update={"port": port})
+            for name, one in settings.smpp_carriers.items()
+            if port != asked and one.port == asked
         }
         simulator = settings.simulator.model_copy(update={"smpp_port": port})
-        return settings.model_copy(update={"carriers": carriers, "simulator": simulator})
+        return settings.model_copy(
+            update={"carriers": {**settings.carriers, **carriers}, "simulator": simulator}
+        )
 
     async def _start(self, child: Child) -> None:
         child.ready.clear()
@@ -222,13 +227,13 @@ class Supervisor:
             asyncio.create_task(self._keep_alive(child), name=f"supervisor.watch.{child.name}")
             for child in self._children.values()
         ]
+        watch = DatabaseWatch(self._postgres) if self._postgres is not None else None
         stopped = asyncio.create_task(stop.wait(), name="supervisor.stop")
         try:
             while not stopped.done():
                 await asyncio.wait({stopped}, timeout=1.0)
-                if self._postgres is not None and not stopped.done() and not self._postgres.alive():
-                    log.error("database.died", action="restart")
-                    self._postgres.start()
+                if watch is not None and not stopped.done():
+                    watch.look(now_s=time.monotonic())
         finally:
             stopped.cancel()
             for watcher in watchers:

@@ -7,10 +7,33 @@ environment with a double underscore (`CAUDAL_API__PORT=8081`). Secrets are give
 
 from gateway.settings.base import RateText, Section, SettingsError
 from gateway.settings.breaker import BreakerSettings
-from gateway.settings.carriers import CarrierSettings, TlsSettings
+from gateway.settings.bus import BusSettings, PartitionSettings
+from gateway.settings.callbacks import (
+    CallbackAuthSettings,
+    CallbackBasicSettings,
+    CallbackHmacSettings,
+    CallbackKindSettings,
+    CallbackReceiptSettings,
+    CallbackReplySettings,
+    CallbackSecretSettings,
+    CallbackSettings,
+    CallbackTokenSettings,
+    CallbackWhenSettings,
+)
+from gateway.settings.carriers import CarrierCommon, CarrierSettings, TlsFileSettings, TlsSettings
+from gateway.settings.http_carriers import (
+    HttpAuthSettings,
+    HttpBulkSettings,
+    HttpCarrierSettings,
+    HttpRequestSettings,
+    HttpResponseSettings,
+    HttpRuleSettings,
+    HttpTimeoutSettings,
+)
 from gateway.settings.inbound import InboundSettings
 from gateway.settings.kafka import KafkaSettings
 from gateway.settings.lanes import (
+    HttpRetrySettings,
     LaneSettings,
     RetrySettings,
     ScheduleSettings,
@@ -19,6 +42,7 @@ from gateway.settings.lanes import (
     duration_ms,
 )
 from gateway.settings.loading import check_exposure, line_of, load_settings, place_of
+from gateway.settings.media import MediaSettings
 from gateway.settings.profile import (
     AddressingSettings,
     ProfileSettings,
@@ -31,6 +55,7 @@ from gateway.settings.tree import (
     DEMO,
     DEMO_CARRIER,
     AdminSettings,
+    AnyCarrier,
     ApiSettings,
     RouteSettings,
     SecuritySettings,
@@ -38,18 +63,42 @@ from gateway.settings.tree import (
     SimulatorSettings,
 )
 from gateway.settings.webhooks import WebhookSettings
+from gateway.settings.whatsapp import WhatsAppCarrierSettings, WhatsAppTemplateSettings
 
 __all__ = [
     "DEMO",
     "DEMO_CARRIER",
     "AddressingSettings",
     "AdminSettings",
+    "AnyCarrier",
     "ApiSettings",
     "BreakerSettings",
+    "BusSettings",
+    "CallbackAuthSettings",
+    "CallbackBasicSettings",
+    "CallbackHmacSettings",
+    "CallbackKindSettings",
+    "CallbackReceiptSettings",
+    "CallbackReplySettings",
+    "CallbackSecretSettings",
+    "CallbackSettings",
+    "CallbackTokenSettings",
+    "CallbackWhenSettings",
+    "CarrierCommon",
     "CarrierSettings",
+    "HttpAuthSettings",
+    "HttpBulkSettings",
+    "HttpCarrierSettings",
+    "HttpRequestSettings",
+    "HttpResponseSettings",
+    "HttpRetrySettings",
+    "HttpRuleSettings",
+    "HttpTimeoutSettings",
     "InboundSettings",
     "KafkaSettings",
     "LaneSettings",
+    "MediaSettings",
+    "PartitionSettings",
     "ProfileSettings",
     "RateText",
     "RetrySettings",
@@ -65,9 +114,12 @@ __all__ = [
     "StatusReaction",
     "StatusScheduleSettings",
     "TimingSettings",
+    "TlsFileSettings",
     "TlsSettings",
     "WebhookSettings",
     "WeightSettings",
+    "WhatsAppCarrierSettings",
+    "WhatsAppTemplateSettings",
     "check_exposure",
     "duration_ms",
     "line_of",

@@ -5,10 +5,11 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from gateway.domain.message import Channel
 from gateway.settings.base import Printable, RateText, Section, SettingsError, check_printable, read_secret
 from gateway.settings.breaker import BreakerSettings
 from gateway.settings.lanes import LaneSettings, RetrySettings
@@ -17,10 +18,9 @@ from gateway.settings.profile import ProfileSettings
 _MAX_PASSWORD_OCTETS = 8  # SMPP 3.4 §5.2.2
 
 
-class TlsSettings(Section):
-    """TLS towards a carrier, at least version 1.2."""
+class TlsFileSettings(Section):
+    """What TLS towards a carrier is made of, at least version 1.2."""
 
-    enabled: bool = Field(False, description="Speak TLS to the carrier.", examples=["true"])
     server_name: str | None = Field(
         None,
         description="Name expected in the carrier's certificate; default is the host.",
@@ -57,8 +57,64 @@ class TlsSettings(Section):
         return value
 
 
-class CarrierSettings(Section):
-    """One carrier: where it is, who we are to it, what it sold, how it speaks."""
+class TlsSettings(TlsFileSettings):
+    """TLS towards an SMPP carrier."""
+
+    enabled: bool = Field(False, description="Speak TLS to the carrier.", examples=["true"])
+
+
+class CarrierCommon(Section):
+    """What every carrier has, whatever it speaks: what it sold, and how dispatch drives it."""
+
+    rate: RateText = Field(
+        "10/s",
+        description="Segments per second the carrier sold, over all binds.",
+        examples=['"100/s"'],
+        json_schema_extra={"limits": "with unit: `100/s`, `6000/min`"},
+    )
+    burst: int | None = Field(
+        None,
+        ge=0,
+        le=10_000,
+        description="Segments above the rate in any second; default 2 % of the rate.",
+        examples=["2"],
+    )
+    binds: int = Field(1, ge=1, le=32, description="Sessions to open.", examples=["2"])
+    shards: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Parts that dispatch processes share the carrier in, each with its part of rate and binds; "
+        "can grow, never shrink. At most `binds`, and best at most `burst`.",
+        examples=["1"],
+    )
+    bind_rate: RateText | None = Field(
+        None,
+        description="Segments per second of one bind, where the carrier limits it.",
+        examples=['"50/s"'],
+        json_schema_extra={"limits": "with unit: `50/s`"},
+    )
+    window: int = Field(
+        10,
+        ge=1,
+        le=1000,
+        description="Unanswered submits on one bind; rate of a bind = window / response time.",
+        examples=["50"],
+    )
+    breaker: BreakerSettings = Field(
+        BreakerSettings(), description="When a bind in trouble is left alone, and how it comes back."
+    )
+    lanes: LaneSettings = Field(LaneSettings(), description="How the class lanes share the rate.")
+
+    @model_validator(mode="after")
+    def _a_bind_for_each_shard(self) -> Self:
+        if self.shards > self.binds:
+            raise ValueError(f"{self.shards} shards share {self.binds} binds, each needs one of its own")
+        return self
+
+
+class CarrierSettings(CarrierCommon):
+    """One SMPP carrier: where it is, who we are to it, what it sold, how it speaks."""
 
     protocol: Literal["smpp"] = Field(
         "smpp", description="How the carrier is spoken to.", examples=['"smpp"']
@@ -83,61 +139,21 @@ class CarrierSettings(Section):
     password_env: str | None = Field(
         None, description="Environment variable that holds the password.", examples=['"TELCO_A_PASSWORD"']
     )
-    rate: RateText = Field(
-        "10/s",
-        description="Segments per second the carrier sold, over all binds.",
-        examples=['"100/s"'],
-        json_schema_extra={"limits": "with unit: `100/s`, `6000/min`"},
-    )
-    burst: int | None = Field(
-        None,
-        ge=0,
-        le=10_000,
-        description="Segments above the rate in any second; default 2 % of the rate.",
-        examples=["2"],
-    )
-    binds: int = Field(1, ge=1, le=32, description="Sessions to open.", examples=["2"])
-    shards: int = Field(
-        1,
-        ge=1,
-        le=64,
-        description="Parts that dispatch processes share the carrier in, each with its part of rate and binds; "
-        "can grow, never shrink. At most `binds`, and best at most `burst`.",
-        examples=["1"],
-    )
     bind_type: Literal["transceiver", "transmitter_receiver"] = Field(
         "transceiver",
         description="One TRX session a bind, or a TX and an RX pair.",
         examples=['"transmitter_receiver"'],
-    )
-    bind_rate: RateText | None = Field(
-        None,
-        description="Segments per second of one bind, where the carrier limits it.",
-        examples=['"50/s"'],
-        json_schema_extra={"limits": "with unit: `50/s`"},
-    )
-    window: int = Field(
-        10,
-        ge=1,
-        le=1000,
-        description="Unanswered submits on one bind; rate of a bind = window / response time.",
-        examples=["50"],
     )
     tls: TlsSettings = Field(TlsSettings(), description="TLS towards the carrier.")
     profile: ProfileSettings = Field(ProfileSettings(), description="The carrier's dialect.")
     retry: RetrySettings = Field(
         RetrySettings(), description="When a refused segment is tried again here, by class and by status."
     )
-    breaker: BreakerSettings = Field(
-        BreakerSettings(), description="When a bind in trouble is left alone, and how it comes back."
-    )
-    lanes: LaneSettings = Field(LaneSettings(), description="How the class lanes share the rate.")
 
-    @model_validator(mode="after")
-    def _a_bind_for_each_shard(self) -> "CarrierSettings":
-        if self.shards > self.binds:
-            raise ValueError(f"{self.shards} shards share {self.binds} binds, each needs one of its own")
-        return self
+    @property
+    def channel(self) -> Channel:
+        """What the carrier's messages are: SMPP knows short messages only."""
+        return Channel.SMS
 
     @model_validator(mode="after")
     def _one_password(self) -> "CarrierSettings":

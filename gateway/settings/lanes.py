@@ -64,8 +64,8 @@ class StatusScheduleSettings(ScheduleSettings):
     )
 
 
-class RetrySettings(Section):
-    """The carrier's own schedule; what is left out keeps the defaults."""
+class ClassRetrySettings(Section):
+    """The carrier's own schedule by class; what is left out keeps the defaults."""
 
     otp: ScheduleSettings = Field(
         ScheduleSettings(),
@@ -85,6 +85,22 @@ class RetrySettings(Section):
     marketing: ScheduleSettings = Field(
         ScheduleSettings(), description="Class marketing; default 5s, 30s, 3min.", examples=["{delays = []}"]
     )
+
+
+class HttpRetrySettings(ClassRetrySettings):
+    """The schedule of an HTTP carrier."""
+
+    status: dict[str, StatusScheduleSettings] = Field(
+        {},
+        description="A schedule for one error code of the carrier, or for an HTTP status (`HTTP_503`) of answers "
+        "without a code; it wins over that of the class.",
+        examples=['{HTTP_503 = {delays = ["1s", "10s"], then = "fail"}}'],
+    )
+
+
+class RetrySettings(ClassRetrySettings):
+    """The schedule of an SMPP carrier."""
+
     status: dict[StatusText, StatusScheduleSettings] = Field(
         {},
         description="A schedule for one command_status, by name or code; it wins over that of the class.",

@@ -6,11 +6,14 @@ import tomllib
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from gateway.settings.base import SettingsError
-from gateway.settings.tree import DEMO, ENV_PREFIX, Settings
+from gateway.settings.carriers import CarrierSettings
+from gateway.settings.http_carriers import HttpCarrierSettings
+from gateway.settings.tree import DEMO, ENV_PREFIX, UNKNOWN_PROTOCOL, Settings
 
 DEMO_SOURCE = "demo"
 # Variables with our prefix that are no settings: the path of the file, and switches of the test suite.
@@ -18,6 +21,7 @@ _OTHER_VARIABLES = frozenset({"CAUDAL_CONFIG"})
 _TEST_PREFIX = "CAUDAL_TEST_"
 # How pydantic marks that the key of a table is wrong, not its value.
 _KEY_ITSELF = "[key]"
+_SECRET_WORDS = ("password", "pepper", "secret", "token", "headers", "database_url")
 
 
 def load_settings(path: Path | None = None) -> tuple[Settings, str]:
@@ -57,12 +61,23 @@ def check_exposure(settings: Settings) -> list[str]:
             "can be read on the way"
         )
     for name, carrier in settings.carriers.items():
-        if carrier.tls.enabled and not carrier.tls.verify:
+        where = carrier.host if isinstance(carrier, CarrierSettings) else carrier.url
+        is_tls = carrier.tls.enabled if isinstance(carrier, CarrierSettings) else where.startswith("https:")
+        if is_tls and not carrier.tls.verify:
             warnings.append(
-                f"carriers.{name}.tls.verify is false: TLS IS NOT VERIFIED. Whoever answers at {carrier.host} gets "
+                f"carriers.{name}.tls.verify is false: TLS IS NOT VERIFIED. Whoever answers at {where} gets "
                 "the password and every message. For test benches only"
             )
-        if carrier.profile.registered_delivery != 1:
+        if where.startswith("http:") and _is_open(urlsplit(where).hostname or ""):
+            warnings.append(
+                f"carriers.{name}.url has no TLS: secrets and messages can be read and changed on the way"
+            )
+        if isinstance(carrier, HttpCarrierSettings) and carrier.callbacks and carrier.callbacks.auth.anyone:
+            warnings.append(
+                f"carriers.{name}.callbacks.auth.anyone is true: whoever reaches the API can say what was delivered, "
+                "and write as anybody"
+            )
+        if isinstance(carrier, CarrierSettings) and carrier.profile.registered_delivery != 1:
             left = "no receipts" if carrier.profile.registered_delivery == 0 else "no receipts of success"
             warnings.append(
                 f"carriers.{name}.profile.registered_delivery is {carrier.profile.registered_delivery}: {left}, "
@@ -98,6 +113,9 @@ def _build(tree: dict[str, Any], *, text: str, source: str) -> Settings:
 
 def _explain(error: dict[str, Any], *, text: str, source: str) -> str:
     path = tuple(str(part) for part in error["loc"] if part != _KEY_ITSELF)
+    if path[:1] == ("carriers",):
+        # The third part is the protocol that the union chose, which is no key of the file.
+        path = (*path[:2], "protocol") if error["type"] == UNKNOWN_PROTOCOL else path[:2] + path[3:]
     line = line_of(text, path)
     where = f"{source}:{line}" if line else source
     key = ".".join(path) or "settings"
@@ -107,7 +125,7 @@ def _explain(error: dict[str, Any], *, text: str, source: str) -> str:
         return f"{where}: {key} is missing"
     given = error.get("input")
     # A whole table is never shown: it may hold a secret.
-    hidden = isinstance(given, dict | list) or "password" in key or "pepper" in key
+    hidden = isinstance(given, dict | list) or any(word in key for word in _SECRET_WORDS)
     shown = "" if hidden else f" (got {str(given)[:80]!r})"
     return f"{where}: {key}: {error['msg'].removeprefix('Value error, ')}{shown}"
 

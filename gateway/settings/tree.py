@@ -4,21 +4,47 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway.domain.message import MessageClass
 from gateway.settings.base import Section
+from gateway.settings.bus import BusSettings
 from gateway.settings.carriers import CarrierSettings
+from gateway.settings.http_carriers import HttpCarrierSettings
 from gateway.settings.inbound import InboundSettings
 from gateway.settings.kafka import KafkaSettings
+from gateway.settings.media import MediaSettings
 from gateway.settings.smpp_server import SmppServerSettings
 from gateway.settings.webhooks import WebhookSettings
+from gateway.settings.whatsapp import WhatsAppCarrierSettings
 
 ENV_PREFIX = "CAUDAL_"
+UNKNOWN_PROTOCOL = "unknown_protocol"
 CARRIER_ID = r"^[a-z][a-z0-9_-]{0,31}$"
+
+
+def _protocol_of(carrier: Any) -> str:
+    """Return which kind of settings the table of a carrier is; a table that says nothing is SMPP."""
+    found = (
+        carrier.get("protocol", "smpp") if isinstance(carrier, Mapping) else getattr(carrier, "protocol", "")
+    )
+    return str(found)
+
+
+AnyCarrier = Annotated[
+    Annotated[CarrierSettings, Tag("smpp")]
+    | Annotated[HttpCarrierSettings, Tag("http")]
+    | Annotated[WhatsAppCarrierSettings, Tag("whatsapp")],
+    Discriminator(
+        _protocol_of,
+        custom_error_type=UNKNOWN_PROTOCOL,
+        custom_error_message="no protocol known here; write smpp, http or whatsapp",
+    ),
+]
+"""A carrier of whatever protocol."""
 
 
 class ApiSettings(Section):
@@ -118,6 +144,7 @@ class Settings(BaseSettings):
     api: ApiSettings = Field(ApiSettings(), description="The HTTP API.")
     admin: AdminSettings = Field(AdminSettings(), description="Metrics and health.")
     security: SecuritySettings = Field(SecuritySettings(), description="Keys.")
+    bus: BusSettings = Field(BusSettings(), description="The topics that all processes share.")
     kafka: KafkaSettings = Field(KafkaSettings(), description="The bus on Kafka.")
     simulator: SimulatorSettings = Field(SimulatorSettings(), description="The bundled carrier.")
     inbound: InboundSettings = Field(InboundSettings(), description="Mobile-originated messages.")
@@ -125,7 +152,8 @@ class Settings(BaseSettings):
         SmppServerSettings(), description="The port that customers' ESMEs bind to."
     )
     webhooks: WebhookSettings = Field(WebhookSettings(), description="Events posted to accounts.")
-    carriers: dict[str, CarrierSettings] = Field({}, description="Carriers by id.")
+    media: MediaSettings = Field(MediaSettings(), description="Files that accounts give us to send.")
+    carriers: dict[str, AnyCarrier] = Field({}, description="Carriers by id.")
     routes: tuple[RouteSettings, ...] = Field((), description="Routing rules, first fit first.")
 
     @classmethod
@@ -146,6 +174,14 @@ class Settings(BaseSettings):
         for carrier in self.carriers:
             if not re.match(CARRIER_ID, carrier):
                 raise ValueError(f"carrier id {carrier!r}: lower-case letters, digits, _ and -, at most 32")
+        numbers: dict[str, str] = {}
+        for name, one in self.carriers.items():
+            if isinstance(one, WhatsAppCarrierSettings):
+                other = numbers.setdefault(one.phone_number_id, name)
+                if other != name:
+                    raise ValueError(
+                        f"carriers.{name}.phone_number_id {one.phone_number_id} is that of {other} already"
+                    )
         for index, route in enumerate(self.routes):
             for carrier in route.carriers:
                 if carrier not in self.carriers:
@@ -153,6 +189,11 @@ class Settings(BaseSettings):
                         f"routes[{index}] names the carrier {carrier!r}, which is not configured"
                     )
         return self
+
+    @property
+    def smpp_carriers(self) -> dict[str, CarrierSettings]:
+        """The carriers that are spoken to by SMPP."""
+        return {name: one for name, one in self.carriers.items() if isinstance(one, CarrierSettings)}
 
     def admin_port(self, index: int) -> int:
         """Return the admin port of the process with that index (0 is the supervisor); 0 means a free one."""

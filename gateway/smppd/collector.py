@@ -7,19 +7,19 @@ customers bound deliver from the table.
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
-from gateway.bus.codec import EnvelopeError, decode_as
-from gateway.bus.reader import BatchReader, Taken
+from gateway.bus.codec import decode_as
+from gateway.bus.reader import BatchReader, DeadRecords, Taken
 from gateway.bus.reader_metrics import ReaderMetrics
+from gateway.bus.sharing import Share
 from gateway.bus.topics import ESME, ESME_GROUP
 from gateway.domain.lifecycle import FINALS, State
 from gateway.domain.notices import Notice
-from gateway.ports.bus import Bus, Commit, Transaction
+from gateway.ports.bus import Bus, Commit
 from gateway.ports.clock import Clock
-from gateway.ports.record_store import DeadRow
 from gateway.ports.smpp_store import ReceiptQueue, WaitingReceipt
 from gateway.ports.store import Transactions
 from gateway.smppd.metrics import CollectorMetrics
@@ -31,13 +31,6 @@ _log = structlog.get_logger()
 PURGE_EVERY_S: Final = 15.0
 _PURGE_ROWS: Final = 5_000
 _COUNT_UP_TO: Final = 1_000_000
-
-
-class DeadRecords(Protocol):
-    """Where records go that can never be processed."""
-
-    async def insert_dead(self, tx: Transaction, rows: Sequence[DeadRow]) -> None:
-        """Keep dead records."""
 
 
 class ReceiptCollector:
@@ -53,15 +46,14 @@ class ReceiptCollector:
         clock: Clock,
         metrics: CollectorMetrics,
         reader_metrics: ReaderMetrics,
+        share: Share | None = None,
         expiry_ms: int = EXPIRY_MS,
     ) -> None:
         self._bus = bus
-        self._db = db
         self._queue = queue
         self._dead_store = dead
         self._clock = clock
         self._metrics = metrics
-        self._dead = reader_metrics.dead
         self._expiry_ms = expiry_ms
         self._stopping = asyncio.Event()
         self.reader = BatchReader(
@@ -70,8 +62,11 @@ class ReceiptCollector:
             group=ESME_GROUP,
             topic=ESME,
             table="smpp_outbox",
+            db=db,
+            dead=dead,
             clock=clock,
             metrics=reader_metrics,
+            share=share,
         )
 
     async def run(self) -> None:
@@ -87,26 +82,15 @@ class ReceiptCollector:
 
     async def handle(self, batch: Sequence[Taken], commits: Sequence[Commit]) -> None:
         """Keep the receipts that a batch of notices owes."""
-        receipts: list[WaitingReceipt] = []
-        dead: list[DeadRow] = []
-        for record in batch:
-            try:
-                receipts += self._receipts_of(decode_as(Notice, record.value))
-            except Exception as error:  # noqa: BLE001 - one bad record must not stop all the others
-                dead.append(self._dead_row(record, f"{type(error).__name__}: {error}"))
-                self._dead.labels("envelope" if isinstance(error, EnvelopeError) else "unexpected").inc()
-        async with self._db.transaction() as tx:
+        owed, dead = self.reader.decoded(batch, self._receipts_of)
+        receipts = [receipt for some in owed for receipt in some]
+        async with self.reader.transaction(commits) as tx:
             await self._queue.add(tx, receipts)
             if dead:
                 await self._dead_store.insert_dead(tx, dead)
             await self._bus.commit(commits, tx=tx)
         self._metrics.queued.inc(len(receipts))
-
-    async def bury(self, record: Taken, error: str, commits: Sequence[Commit]) -> None:
-        """Keep a record that can never be processed, and go past it."""
-        async with self._db.transaction() as tx:
-            await self._dead_store.insert_dead(tx, [self._dead_row(record, error)])
-            await self._bus.commit(commits, tx=tx)
+        self.reader.count_dead(dead)
 
     async def purge(self) -> None:
         """Delete what has expired and count what waits, once."""
@@ -117,7 +101,8 @@ class ReceiptCollector:
                 break
         self._metrics.waiting.set(await self._queue.count(limit=_COUNT_UP_TO))
 
-    def _receipts_of(self, notice: Notice) -> list[WaitingReceipt]:
+    def _receipts_of(self, record: Taken) -> list[WaitingReceipt]:
+        notice: Notice = decode_as(Notice, record.value)
         if notice.origin is None:
             return []
         state = _state_of(notice)
@@ -130,9 +115,6 @@ class ReceiptCollector:
             done_at=notice.at,
             expiry_ms=self._expiry_ms,
         )
-
-    def _dead_row(self, record: Taken, error: str) -> DeadRow:
-        return DeadRow(ESME, record.partition, record.offset, record.value, error[:500], self._clock.now_ms())
 
     async def _purge_until_stop(self) -> None:
         while not self._stopping.is_set():

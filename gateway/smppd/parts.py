@@ -21,7 +21,8 @@ from gateway.domain.alphabets import TextAlphabet
 from gateway.domain.lifecycle import State
 from gateway.domain.message import MessageClass, Source
 from gateway.intake.direct import DirectIntake, Entrant, TurnedAway
-from gateway.intake.requests import Content, MessageDraft
+from gateway.intake.requests import MessageDraft
+from gateway.intake.rich import Content
 from gateway.ports.clock import Clock
 from gateway.ports.intake_store import Account
 from gateway.ports.smpp_store import Credentials, PartRow, PartStore, ReceiptQueue, SmppCredential

@@ -114,7 +114,7 @@ def _base62(number: int, length: int) -> str:
 _COLUMNS = """
     k.id, k.digest, k.is_test, k.scopes, k.created_at, k.expires_at, k.revoked_at, k.last_used_at,
     a.id AS account_id, a.transliterate, a.max_segments, a.messages_per_second, a.default_region, a.bare_international,
-    a.retention_days
+    a.retention_days, a.otp_despite_opt_out
 """
 _FIND = f"SELECT {_COLUMNS} FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id WHERE k.id = $1"
 _LIST = f"""
@@ -153,7 +153,8 @@ class Accounts:
                 """
                 WITH changed AS (
                     UPDATE accounts SET transliterate = $2, max_segments = $3, messages_per_second = $4,
-                        default_region = $5, bare_international = $6, retention_days = $7
+                        default_region = $5, bare_international = $6, retention_days = $7,
+                        otp_despite_opt_out = $8
                     WHERE id = $1 RETURNING id
                 )
                 SELECT changed.id, k.id AS key_id
@@ -166,6 +167,7 @@ class Accounts:
                 account.default_region,
                 account.bare_international,
                 account.retention_days,
+                account.otp_despite_opt_out,
             )
             for row in changed:
                 await tx.execute("SELECT pg_notify($1, $2)", CHANNEL, row["key_id"] or "")
@@ -356,6 +358,7 @@ def _account(row: Any) -> Account:
         default_region=row["default_region"],
         bare_international=row["bare_international"],
         retention_days=row["retention_days"],
+        otp_despite_opt_out=row["otp_despite_opt_out"],
     )
 
 

@@ -16,6 +16,7 @@ from gateway.ports.inbound_store import (
     PartRow,
     Sent,
     SetRow,
+    SourceRow,
 )
 from gateway.ports.record_store import DeadRow
 from gateway.ports.store import Transactions
@@ -120,6 +121,17 @@ CROSS JOIN LATERAL (
 _INSERT: Final = """
 INSERT INTO inbound_messages SELECT * FROM json_populate_recordset(NULL::inbound_messages, $1::json)
 ON CONFLICT (id) DO NOTHING RETURNING id
+"""
+
+_CLAIM: Final = """
+INSERT INTO inbound_sources (carrier, source_id, message_id, seen_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[])
+ON CONFLICT (carrier, source_id) DO NOTHING RETURNING message_id
+"""
+_FORGET_SOURCES: Final = """
+DELETE FROM inbound_sources WHERE ctid = ANY (ARRAY (
+    SELECT ctid FROM inbound_sources WHERE seen_at < $1 ORDER BY seen_at LIMIT $2 FOR UPDATE SKIP LOCKED
+))
 """
 
 _UNASSIGNED: Final = f"""
@@ -248,6 +260,22 @@ class PostgresInbound:
                     [_floor(at) for at in before],
                 )
         return {conversations[n - 1]: Sent(*sent) for n, *sent in found}
+
+    async def claim_sources(self, tx: Transaction, rows: Sequence[SourceRow]) -> set[UUID]:
+        """Keep the carriers' ids of messages; return the messages whose id was not known yet."""
+        if not rows:
+            return set()
+        # In the order of the key: two consumers never wait for each other crosswise.
+        columns = zip(*sorted(rows), strict=True)
+        with by_meaning():
+            async with asyncio.timeout(DEADLINE_S):
+                return {row[0] for row in await tx.fetch(_CLAIM, *(list(column) for column in columns))}
+
+    async def forget_sources(self, *, before_ms: int, limit: int) -> int:
+        """Delete up to `limit` of the carriers' ids that were seen before a time; return how many."""
+        async with asyncio.timeout(DEADLINE_S), self._db.acquire() as connection:
+            tag: str = await connection.execute(_FORGET_SOURCES, before_ms, limit)
+        return int(tag.rsplit(maxsplit=1)[-1])
 
     async def insert_messages(self, tx: Transaction, messages: Sequence[InboundMessage]) -> set[UUID]:
         """Write messages; return the ids of those that were new."""

@@ -84,4 +84,6 @@ def message_of(row: Mapping[str, Any]) -> InboundMessage:
     values = dict(row)
     values["missing"] = tuple(values["missing"])
     values["raw"] = _JSON.decode(values["raw"])
+    values["channel"] = values["channel"] or "sms"
+    values["media"] = None if values["media"] is None else _JSON.decode(values["media"])
     return InboundMessage(**values)

@@ -1,9 +1,9 @@
-"""The tables `messages` and `message_events`: written in batches by the recorder, read for silence by dlr."""
+"""The tables `messages` and `message_events`: written in batches by the recorder and dlr, read for silence by dlr."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from gateway.domain.ids import uuid7_floor
@@ -11,6 +11,7 @@ from gateway.domain.notices import MessageFacts
 from gateway.ports.bus import Transaction
 from gateway.ports.record_store import (
     DeadRow,
+    Delivered,
     EventRow,
     FinalCount,
     MessagePatch,
@@ -41,33 +42,63 @@ _UPDATE: Final = """
                 $8::bigint[], $9::text[])
          AS p (id, state, state_rank, partial, carrier, attempt, submitted_at, final_at, error)
 """
-_PATCH: Final = f"""
+# The other way on: all segments of a message are delivered. The values come as one text each, as in `store.receipts`.
+_DELIVER_UPDATE: Final = """
+    UPDATE messages AS m SET state = 'delivered', state_rank = 3, partial = false, final_at = p.at, error = ''
+    FROM unnest($1::text::uuid[], $2::text::bigint[]) AS p (id, at)
+"""
+
+
+def _counting(update: str) -> str:
+    """Return the statement that runs an update and counts what became final by it."""
+    return f"""
 WITH changed AS (
-    {_UPDATE}
+    {update}
     WHERE m.id = ANY (ARRAY[p.id]) AND m.state_rank < 3
     RETURNING m.carrier, m.state, m.state_rank
 )
 SELECT coalesce(carrier, ''), state, count(*) FROM changed WHERE state_rank = 3 GROUP BY carrier, state
 """
 
-# The same, with the rows whose state changed and whose account wants to know. An UPDATE cannot return what was there
-# before, so the old rank is looked up beside it; one writer, one snapshot: it is what the UPDATE found.
+
 _FACTS: Final = ", ".join(MessageFacts._fields)
 _COUNTED: Final = ", ".join(name if name in ("carrier", "state") else "NULL" for name in MessageFacts._fields)
-_PATCH_AND_TELL: Final = f"""
+
+
+def _telling(update: str, *, accounts: str) -> str:
+    """Return the same with the rows whose state changed and whose account, among `accounts`, wants to know.
+
+    An UPDATE cannot return what was there before, so the old rank is looked up beside it. Who moves a message from
+    queued holds its events alone, so that it is what the UPDATE found.
+    """
+    return f"""
 WITH changed AS (
-    {_UPDATE}
+    {update}
     CROSS JOIN LATERAL (SELECT o.state_rank AS rank FROM messages AS o WHERE o.id = p.id OFFSET 0) AS before
     WHERE m.id = ANY (ARRAY[p.id]) AND m.state_rank < 3
     RETURNING {", ".join(f"m.{name}" for name in MessageFacts._fields)}, m.state_rank, before.rank AS rank_before
 )
 SELECT 0 AS finals, rank_before, {_FACTS} FROM changed
-WHERE state_rank > rank_before AND state_rank >= 2 AND (origin IS NOT NULL OR account_id IN (SELECT unnest($10::text[])))
+WHERE state_rank > rank_before AND state_rank >= 2 AND (origin IS NOT NULL OR account_id IN (SELECT unnest({accounts}::text[])))
 UNION ALL
 SELECT count(*), 3, {_COUNTED} FROM changed WHERE state_rank = 3 GROUP BY carrier, state
 """
 
+
+_PATCH: Final = _counting(_UPDATE)
+_PATCH_AND_TELL: Final = _telling(_UPDATE, accounts="$10")
+_DELIVER: Final = _counting(_DELIVER_UPDATE)
+_DELIVER_AND_TELL: Final = _telling(_DELIVER_UPDATE, accounts="$3")
+
+_SET_CHANNELS: Final = """
+UPDATE messages AS m
+SET channel = coalesce(m.channels -> (jsonb_array_length(m.channels) - 1 - p.steps_left) ->> 'channel', m.channel)
+FROM unnest($1::uuid[], $2::smallint[]) AS p (id, steps_left)
+WHERE m.id = ANY (ARRAY[p.id]) AND (m.state_rank < 3 OR m.id = ANY ($3::uuid[])) AND m.channels IS NOT NULL
+"""
+
 _ID_NUMBER: Final = attrgetter("id.int")
+_NUMBER: Final = attrgetter("int")
 
 _INSERT_MESSAGE: Final = (
     f"INSERT INTO messages ({', '.join(MessageRow._fields)}) "
@@ -126,19 +157,55 @@ class PostgresMessages:
         with by_meaning():
             async with asyncio.timeout(DEADLINE_S):
                 found = await tx.fetch(_PATCH_AND_TELL, *map(list, columns), list(accounts))
-        finals, changes = [], []
-        for count, rank_before, *columns in found:
-            facts = facts_of(columns)
-            if count:
-                finals.append(FinalCount(facts.carrier or "", facts.state, count))
-            else:
-                changes.append(StateChange(facts, rank_before))
-        return finals, changes
+        return _told(found)
+
+    async def deliver(self, tx: Transaction, rows: Sequence[Delivered]) -> list[FinalCount]:
+        """Move messages to delivered; those with a final state, and unknown ones, stay as they are."""
+        if not rows:
+            return []
+        with by_meaning():
+            async with asyncio.timeout(DEADLINE_S):
+                found = await tx.fetch(_DELIVER, *_as_texts(rows))
+        return [FinalCount(*row) for row in found]
+
+    async def deliver_and_tell(
+        self, tx: Transaction, rows: Sequence[Delivered], *, accounts: Sequence[str]
+    ) -> tuple[list[FinalCount], list[StateChange]]:
+        """Do the same, and return what changed its state of these accounts and of messages with an origin."""
+        if not rows:
+            return [], []
+        with by_meaning():
+            async with asyncio.timeout(DEADLINE_S):
+                found = await tx.fetch(_DELIVER_AND_TELL, *_as_texts(rows), list(accounts))
+        return _told(found)
+
+    async def set_channels(self, tx: Transaction, steps: Mapping[UUID, int], *, new: Sequence[UUID]) -> None:
+        """Note on which of its channels each message is; final ones stay as they are, but for those in `new`."""
+        ids = sorted(steps, key=_NUMBER)  # two writers never wait for each other crosswise
+        async with asyncio.timeout(DEADLINE_S):
+            await tx.execute(_SET_CHANNELS, ids, [steps[one] for one in ids], list(new))
 
     async def insert_dead(self, tx: Transaction, rows: Sequence[DeadRow]) -> None:
         """Keep records that could not be processed."""
         async with asyncio.timeout(DEADLINE_S):
             await common.insert_dead(tx, list(rows))
+
+
+def _as_texts(rows: Sequence[Delivered]) -> tuple[str, str]:
+    # In the order of the ids, as all who change messages. One text costs a third of an array.
+    ids, ats = zip(*sorted(rows), strict=True)
+    return f"{{{','.join(map(str, ids))}}}", f"{{{','.join(map(str, ats))}}}"
+
+
+def _told(found: Sequence[Sequence[Any]]) -> tuple[list[FinalCount], list[StateChange]]:
+    finals, changes = [], []
+    for count, rank_before, *columns in found:
+        facts = facts_of(columns)
+        if count:
+            finals.append(FinalCount(facts.carrier or "", facts.state, count))
+        else:
+            changes.append(StateChange(facts, rank_before))
+    return finals, changes
 
 
 class PostgresSilence:

@@ -38,6 +38,11 @@ SELECT c.relname FROM pg_inherits AS i
 JOIN pg_class AS c ON c.oid = i.inhrelid JOIN pg_class AS p ON p.oid = i.inhparent
 WHERE p.oid = to_regclass($1)
 """
+# What an endpoint has not taken by now tells of a message that is gone. The key begins with the endpoint.
+_FORGET_WAITING: Final = """
+DELETE FROM webhook_backlog AS b USING webhook_endpoints AS e
+WHERE b.endpoint_id = ANY (ARRAY[e.id]) AND b.subject_id < $1
+"""
 
 
 class Partitions:
@@ -66,6 +71,7 @@ class Partitions:
             await connection.execute("DELETE FROM closed_days WHERE day_at < $1", oldest)
             await connection.execute("DELETE FROM dead_records WHERE at < $1", oldest)
             await connection.execute("DELETE FROM orphan_receipts WHERE parked_at < $1", oldest)
+            await connection.execute(_FORGET_WAITING, uuid7_floor(max(oldest, 0)))
             for table, (key, _) in _TABLES.items():
                 # What no partition was made for has a retention too.
                 await connection.execute(

@@ -12,6 +12,7 @@ from gateway.ports.bus import Transaction
 from gateway.ports.record_store import (
     CarrierKey,
     DeadRow,
+    ReadMark,
     ReceiptRaceError,
     ReceiptUpdate,
     Submission,
@@ -43,7 +44,7 @@ WHERE submissions.carrier_message_id IS NULL AND EXCLUDED.carrier_message_id IS 
 
 _COLUMNS: Final = (
     "s.message_id, s.segment_index, s.attempt, s.segment_count, s.state, s.receipt_state, "
-    "s.receipt ->> 'message_state', s.submitted_at"
+    "s.receipt ->> 'message_state', s.submitted_at, s.steps_left, s.read_at"
 )
 
 # The window of days is literal, so only its partitions are in the plan, whatever their statistics say; and it is
@@ -77,6 +78,11 @@ FROM unnest($1::uuid[], $2::text::smallint[], $3::text::smallint[], string_to_ar
      AS p (message_id, segment_index, attempt, receipt_state, receipt)
 WHERE s.message_id = ANY (ARRAY[p.message_id]) AND s.segment_index = p.segment_index AND s.attempt = p.attempt
   AND (s.receipt_state IS NULL OR s.receipt_state = 'submitted')
+"""
+
+_MARK_READ: Final = """
+UPDATE submissions SET read_at = $4
+WHERE message_id = $1 AND segment_index = $2 AND attempt = $3 AND read_at IS NULL
 """
 
 
@@ -175,6 +181,12 @@ class PostgresSubmissions:
         if int(tag.rsplit(maxsplit=1)[-1]) != len(updates):
             raise ReceiptRaceError(f"{tag} where {len(updates)} were judged")
 
+    async def mark_read(self, tx: Transaction, read: Sequence[ReadMark]) -> None:
+        """Keep when segments were read; the first time stays."""
+        if read:
+            async with asyncio.timeout(DEADLINE_S):
+                await tx.executemany(_MARK_READ, sorted(read, key=_KEY))
+
     async def insert_dead(self, tx: Transaction, rows: Sequence[DeadRow]) -> None:
         """Keep records that could not be processed."""
         async with asyncio.timeout(DEADLINE_S):
@@ -190,6 +202,8 @@ def _submission(
     receipt_state: str | None,
     receipt_stat: str | None,
     submitted_at: int,
+    steps_left: int,
+    read_at: int | None,
 ) -> Submission:
     return Submission(
         message_id,
@@ -200,6 +214,8 @@ def _submission(
         _STATES[receipt_state] if receipt_state is not None else None,
         receipt_stat,
         submitted_at,
+        steps_left,
+        read_at,
     )
 
 

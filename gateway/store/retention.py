@@ -39,6 +39,11 @@ WHERE account_id = $1 AND id > $2 AND id < $3 AND id < '{ceiling}'{only} ORDER B
 _DELETE: Final = """
 DELETE FROM {table} WHERE {key} = ANY ($1::uuid[]) AND {key} >= '{floor}' AND {key} < '{ceiling}'
 """
+_DELETE_WAITING: Final = """
+DELETE FROM webhook_backlog AS b
+USING webhook_endpoints AS e CROSS JOIN unnest($2::uuid[]) AS gone (id)
+WHERE e.account_id = $1 AND b.endpoint_id = ANY (ARRAY[e.id]) AND b.subject_id = ANY (ARRAY[gone.id])
+"""
 
 
 class _Root(NamedTuple):
@@ -114,7 +119,7 @@ class AccountRetention:
             async with asyncio.timeout(DEADLINE_S), self._db.transaction() as tx:
                 rows = await tx.fetch(statement, account_id, after, before, self._chunk)
                 ids = [row[0] for row in rows]
-                await _delete(tx, root, ids)
+                await _delete(tx, root, account_id, ids)
             deleted += len(ids)
             is_done = len(ids) < self._chunk
             if is_done:
@@ -127,13 +132,15 @@ class AccountRetention:
         return is_done
 
 
-async def _delete(tx: Any, root: _Root, ids: list[UUID]) -> None:
+async def _delete(tx: Any, root: _Root, account_id: str, ids: list[UUID]) -> None:
     if not ids:
         return
     # A delete that a crash undoes is simply done again.
     await tx.execute("SET LOCAL synchronous_commit = off")
     floor = day_floor(uuid7_time_ms(ids[0]))
     ceiling = day_floor(uuid7_time_ms(ids[-1]) + DAY_MS)
+    # What an account's endpoint has not taken by now tells of nothing any more. The key begins with the endpoint.
+    await tx.execute(_DELETE_WAITING, account_id, ids)
     # The row itself goes last, in the same transaction: an interrupted chunk is found again.
     for table, key in (*root.branches, (root.table, "id")):
         await tx.execute(_DELETE.format(table=table, key=key, floor=floor, ceiling=ceiling), ids)

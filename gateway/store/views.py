@@ -28,24 +28,27 @@ _SEQ_EVENT: Final = 1 << 32
 _LINES_A_ROW: Final = 1 << 10
 
 _JSON: Final = msgspec.json.Decoder(dict[str, Any])
+_STEPS: Final = msgspec.json.Decoder(list[dict[str, Any]])
 
 _VIEW_COLUMNS: Final = (
     "id, account_id, message_class, channel, recipient, sender, encoding, segment_count, state, accepted_at, "
     "valid_until, partial, carrier, attempt, client_ref, batch_id, send_at, submitted_at, final_at, metadata, "
-    "request_id, error"
+    "request_id, error, channels"
 )
 _METADATA: Final = _VIEW_COLUMNS.split(", ").index("metadata")
+_CHANNELS: Final = _VIEW_COLUMNS.split(", ").index("channels")
 
 _GET: Final = f"SELECT {_VIEW_COLUMNS} FROM messages WHERE id = $1 AND account_id = $2"
 _ACCOUNT_OF: Final = "SELECT account_id FROM messages WHERE id = $1"
 
 _HEAD: Final = """
-SELECT accepted_at, source, request_id, first_state, first_carrier, route_reason, message_class, send_at
+SELECT accepted_at, source, request_id, first_state, first_carrier, route_reason, message_class, send_at,
+       channels
 FROM messages WHERE id = $1 AND account_id = $2
 """
 _SUBMISSIONS: Final = """
 SELECT segment_index, attempt, carrier, carrier_message_id, raw_id, bind, sequence_number, outcome, status, state,
-       submitted_at, response_ms, receipt_state, receipt
+       submitted_at, response_ms, receipt_state, receipt, steps_left
 FROM submissions WHERE message_id = $1 ORDER BY attempt, segment_index LIMIT $2
 """
 _EVENTS: Final = """
@@ -60,6 +63,8 @@ FROM webhook_deliveries WHERE message_id = $1 ORDER BY id LIMIT $2
 _FINALS: Final = ("delivered", "undeliverable", "rejected", "expired", "failed", "cancelled", "unknown")
 
 _Line = tuple[int, int, str, dict[str, object]]
+_Steps = Sequence[Mapping[str, Any]]
+"""The channels of a message in order, as its row keeps them; empty where there is only one."""
 
 
 class PostgresViews:
@@ -125,12 +130,13 @@ class PostgresViews:
             submissions = await connection.fetch(_SUBMISSIONS, message_id, _MAX_SOURCE_ROWS)
             events = await connection.fetch(_EVENTS, message_id, _MAX_SOURCE_ROWS)
             webhooks = await connection.fetch(_WEBHOOKS, message_id, _MAX_SOURCE_ROWS)
+        steps = _STEPS.decode(head["channels"]) if head["channels"] is not None else ()
         lines = sorted(
             [
-                *_head_lines(head),
-                *_submission_lines(submissions),
+                *_head_lines(head, steps),
+                *_submission_lines(submissions, steps),
                 *_webhook_lines(webhooks),
-                *_event_lines(events),
+                *_event_lines(events, steps),
             ],
             key=_position,
         )
@@ -146,10 +152,12 @@ def _position(line: _Line) -> tuple[int, int]:
 def _view(row: Sequence[Any]) -> MessageView:
     values = list(row)
     values[_METADATA] = _JSON.decode(values[_METADATA]) if values[_METADATA] is not None else None
+    if values[_CHANNELS] is not None:
+        values[_CHANNELS] = tuple([step["channel"] for step in _STEPS.decode(values[_CHANNELS])])
     return MessageView(*values)
 
 
-def _head_lines(head: Mapping[str, Any]) -> Iterator[_Line]:
+def _head_lines(head: Mapping[str, Any], steps: _Steps) -> Iterator[_Line]:
     at = head["accepted_at"]
     accepted: dict[str, object] = {"source": head["source"]}
     if head["request_id"]:
@@ -159,13 +167,32 @@ def _head_lines(head: Mapping[str, Any]) -> Iterator[_Line]:
         yield at, 1, "scheduled", {"send_at": head["send_at"]}
     else:
         yield at, 1, "queued", {"topic": f"lane.{head['first_carrier']}.{head['message_class']}"}
-    yield at, 2, "routed", {"carrier": head["first_carrier"], "why": head["route_reason"]}
+    routed: dict[str, object] = {"carrier": head["first_carrier"], "why": head["route_reason"]}
+    yield at, 2, "routed", routed | (_step_detail(steps, len(steps) - 1, with_cost=True) if steps else {})
+    for number, step in enumerate(steps[1:], start=2):
+        planned: dict[str, object] = {"carrier": step["carrier"], "why": step["why"]}
+        left = len(steps) - number
+        yield at, 1 + number, "planned", planned | _step_detail(steps, left, with_cost=True)
 
 
-def _submission_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[_Line]:
+def _step_detail(steps: _Steps, steps_left: int, *, with_cost: bool = False) -> dict[str, object]:
+    """Say which channel of several it is, and what a segment costs there."""
+    number = len(steps) - steps_left
+    if not 1 <= number <= len(steps):
+        return {}
+    step = steps[number - 1]
+    detail: dict[str, object] = {"step": number, "channel": step["channel"]}
+    if with_cost and step["cost"] is not None:
+        detail["cost"] = step["cost"]
+    return detail
+
+
+def _submission_lines(rows: Sequence[Mapping[str, Any]], steps: _Steps) -> Iterator[_Line]:
     for row in rows:
         seq = _SEQ_SUBMISSION * (1 + row["attempt"] * 256 + row["segment_index"])
         segment = {"segment": row["segment_index"], "attempt": row["attempt"], "carrier": row["carrier"]}
+        if steps:
+            segment |= _step_detail(steps, row["steps_left"], with_cost=row["outcome"] == "submitted")
         # An attempt in doubt is also a row of the events, which stays when a late answer changes this one.
         lines = _tried_lines(
             seq,
@@ -239,7 +266,7 @@ def _webhook_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[_Line]:
         yield uuid7_time_ms(row["id"]), seq, "webhook", detail
 
 
-def _event_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[_Line]:
+def _event_lines(rows: Sequence[Mapping[str, Any]], steps: _Steps) -> Iterator[_Line]:
     for row in rows:
         seq = _SEQ_EVENT + row["log_offset"] * _LINES_A_ROW
         detail = _JSON.decode(row["detail"])
@@ -252,6 +279,8 @@ def _event_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[_Line]:
             detail["carrier"] = receipt["carrier"]
             yield row["at"], seq, "dlr", {**_receipt_detail(receipt, detail["state"]), **detail}
         else:
+            if "steps_left" in detail:
+                detail |= _step_detail(steps, detail.pop("steps_left"), with_cost=True)
             yield row["at"], seq, row["type"], detail
 
 

@@ -79,6 +79,7 @@ CATALOGUE: dict[str, MetricSpec] = {
     "carrier_submit_duration_seconds": _histogram("Submit to response.", SUBMIT_BUCKETS, "carrier"),
     "carrier_throttled_total": _counter("Throttle answers.", "carrier"),
     "carrier_submit_timeouts_total": _counter("Submits without a response: outcome unknown.", "carrier"),
+    "carrier_callbacks_total": _counter("Calls of HTTP carriers to us.", "carrier", "outcome"),
     # outcome
     "message_submit_delay_seconds": _histogram(
         "Accepted to acknowledged by the carrier.", DELAY_BUCKETS, "carrier", "class"
@@ -110,6 +111,14 @@ CATALOGUE: dict[str, MetricSpec] = {
     "mo_malformed_total": _counter("Mobile-originated messages with a header that lies.", "carrier"),
     "mo_segments_repeated_total": _counter("Segments that a carrier sent again."),
     "inbound_parts_waiting": _gauge("Segments that wait for the rest of their message."),
+    "channel_fallbacks_total": _counter(
+        "Messages that went on to another channel.", "from_channel", "to_channel", "reason"
+    ),
+    "channel_exhausted_total": _counter("Messages that ended because no channel was left.", "reason"),
+    "channel_double_deliveries_total": _counter(
+        "Messages delivered on a second channel too, by the carrier whose receipt came last.", "carrier"
+    ),
+    "channel_steps_due": _gauge("Channels of messages whose time is over and was not looked at yet."),
     "webhook_attempts_total": _counter("Events posted to endpoints of accounts.", "outcome"),
     "webhook_delivery_delay_seconds": _histogram("Event to the first 2xx.", DELAY_BUCKETS),
     "webhook_pending": _gauge("Events that wait for their delivery."),

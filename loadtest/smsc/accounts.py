@@ -4,7 +4,7 @@ from collections import deque
 from typing import NamedTuple, Protocol
 
 from adapters.smpp.session.connection import SmppConnection
-from loadtest.smsc.behaviour import HiddenLimit
+from loadtest.rates import HiddenLimit
 
 
 class Session(Protocol):
@@ -30,18 +30,22 @@ class Session(Protocol):
     def release(self) -> None:
         """Go on where `hold` stopped."""
 
+    def die(self) -> None:
+        """Be half open: nothing is read or said any more."""
+
     def tick(self, now_ns: int) -> None:
         """Act on the deadlines that have come."""
 
 
 class Receipt(NamedTuple):
-    """A receipt on its way: its segment, final state, ready-made addresses, submit date, the segment that has the id."""
+    """A receipt on its way: its segment, final state, ready-made addresses, submit date, whose id it has, who submitted."""
 
     number: int
     state: int
     head: bytes
     submitted: bytes
     id_number: int
+    session: int = 0
 
 
 class Taken(NamedTuple):
@@ -65,3 +69,20 @@ class Account:
         self.receivers: deque[Session] = deque()
         self.session_count = 0
         self.held: deque[Receipt] = deque()
+
+    def receiver(self, submitted_by: int, *, wanted: str) -> Session | None:
+        """Return a bind with a free slot, put last in the turn; None when there is none.
+
+        `wanted` is `any`, `same` or `other` than session number `submitted_by`; where no such bind stands any will do.
+        """
+        receivers = self.receivers
+        if wanted != "any":
+            fitting = [one for one in receivers if (one.number == submitted_by) == (wanted == "same")]
+            if fitting:
+                return next((one for one in fitting if one.connection.free_slots), None)
+        for _ in range(len(receivers)):
+            session = receivers[0]
+            receivers.rotate(-1)
+            if session.connection.free_slots:
+                return session
+        return None

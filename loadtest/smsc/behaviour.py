@@ -5,12 +5,12 @@ from random import Random
 from typing import Final, NamedTuple
 
 from adapters.smpp.wire import constants as c
+from loadtest.rates import HiddenLimit
+from loadtest.shares import parse_shares
 from loadtest.smsc.receipts import DELIVERED, EXPIRED, UNDELIVERABLE
 
 MAX_REMEMBERED_NUMBERS: Final = 100_000
 REFUSALS_PER_NUMBER: Final = 2
-SECOND_NS: Final = 1_000_000_000
-_BURST_NS: Final = 100_000_000  # of the hidden limit: a tenth of a second
 
 
 class Verdict(NamedTuple):
@@ -56,39 +56,7 @@ _STATUS_CODES: Final = {name: code for code, name in c.STATUS_NAMES.items()}
 
 def parse_errors(text: str) -> dict[int, float]:
     """Return share by command_status from `"ESME_RSUBMITFAIL=0.01,0x45=0.05"`. Raises ValueError."""
-    shares: dict[int, float] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, equals, share = part.partition("=")
-        try:
-            shares[status_code(name.strip())] = float(share)
-        except ValueError as error:
-            raise ValueError(f"errors part {part!r} is not NAME=share: {error}") from None
-        if not equals or not 0 <= float(share) <= 1:
-            raise ValueError(f"errors part {part!r} is not a share between 0 and 1")
-    if sum(shares.values()) > 1:
-        raise ValueError(f"errors {text!r} add up to more than 1")
-    return shares
-
-
-class HiddenLimit:
-    """Rate limit the ESME is not told: a token bucket of a tenth of a second (at least one), in nanoseconds."""
-
-    __slots__ = ("_due_ns", "_gap_ns", "_slack_ns")
-
-    def __init__(self, per_s: float) -> None:
-        if not 0 < per_s <= 1_000_000:
-            raise ValueError(f"mps {per_s} is outside 0..1000000")
-        self._gap_ns = max(1, int(SECOND_NS / per_s))
-        self._slack_ns = max(_BURST_NS - self._gap_ns, 0)
-        self._due_ns = 0
-
-    def takes(self, now_ns: int) -> bool:
-        """Take a token, or return False when there is none."""
-        due_ns = max(self._due_ns, now_ns)
-        if due_ns - now_ns > self._slack_ns:
-            return False
-        self._due_ns = due_ns + self._gap_ns
-        return True
+    return parse_shares("errors", text, key=status_code)
 
 
 class Behaviour:

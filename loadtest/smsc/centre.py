@@ -12,18 +12,21 @@ from typing import Any, Final
 
 from adapters.smpp.wire import constants as c
 from adapters.smpp.wire.pdus import DataSmResp, SubmitMultiResp, SubmitSm
+from loadtest.faults import FaultDesk
+from loadtest.rates import ArrivalWatch
 from loadtest.smsc import record as columns
 from loadtest.smsc.accounts import Account, Receipt, Session, Taken
 from loadtest.smsc.behaviour import Verdict
 from loadtest.smsc.checks import submit_status
+from loadtest.smsc.knobs import SmscKnobs
 from loadtest.smsc.operations import Operations
 from loadtest.smsc.originated import Originator
-from loadtest.smsc.rates import ArrivalWatch
+from loadtest.smsc.receipt_faults import ReceiptFaults
 from loadtest.smsc.receipts import Stamps, receipt_body, receipt_head, wants_receipt
 from loadtest.smsc.record import Record
 from loadtest.smsc.settings import SmscSettings
 from loadtest.smsc.tally import Tally
-from loadtest.smsc.ticks import TickQueue
+from loadtest.ticks import TickQueue
 
 # The response of a number ending in 09 waits at least this long, so that its receipt is first.
 RECEIPT_FIRST_LEAD_NS: Final = 50_000_000
@@ -49,13 +52,18 @@ class MessageCentre:
         self.behaviour = settings.behaviour()
         self.latency = settings.latency_delay()
         self.receipt_delay = settings.receipt_delays()
+        self.receipt_faults = ReceiptFaults(seed=settings.seed)
         self.mps = settings.mps
         self.sends_receipts = settings.sends_receipts
         self.holds_receipts = False
         self.refuses_binds_with = 0
         self.answers_submits = True
         self.is_silent = False
+        self.refuses = False
+        self.slow_reader = 0.0
+        self.refuse_connections: Callable[[bool], None] = lambda _: None
         self.sessions: dict[int, Session] = {}
+        self.dead: set[Session] = set()
         self._session_count = 0
         self._stamps = Stamps()
         self._answers: TickQueue[_Answer] = TickQueue()
@@ -68,6 +76,9 @@ class MessageCentre:
         self.originator = Originator(self, retry_s=settings.receipt_retry_s)
         self.tally = Tally()
         self._watch_anew()
+        self.faults = FaultDesk(
+            SmscKnobs(self), settings=settings.faults, timeline=settings.timeline, clock=clock
+        )
 
     def reset(self) -> None:
         """Forget counts and record; connections, pending receipts and faults stay."""
@@ -181,16 +192,18 @@ class MessageCentre:
         receipt_ns = now_ns
         if pdu.registered_delivery and state and wants_receipt(pdu.registered_delivery, state):
             stamp = self._stamps.at(now_ns + self.unix_offset_ns)
-            receipt = Receipt(number, state, receipt_head(pdu), stamp, number if id_number < 0 else id_number)
+            of = number if id_number < 0 else id_number
+            receipt = Receipt(number, state, receipt_head(pdu), stamp, of, session.number)
             receipt_ns = answer_ns + self.receipt_delay.draw_ns()
-            if is_receipt_first:
+            if is_receipt_first or self.receipt_faults.is_first():
                 receipt_ns = now_ns
                 answer_ns = max(answer_ns, now_ns + RECEIPT_FIRST_LEAD_NS)
         if pdu.schedule_delivery_time and state:
             receipt_ns = max(receipt_ns, self.operations.scheduled_ns(pdu.schedule_delivery_time, now_ns))
             self.operations.schedule(number, receipt_ns, receipt)
         if receipt is not None and self.sends_receipts:
-            self.push_receipt(receipt_ns, account, receipt)
+            for due_ns in self.receipt_faults.times(receipt_ns):
+                self.push_receipt(due_ns, account, receipt)
         return Taken(status, number, answer_ns if is_answered and self.answers_submits else 0)
 
     def push_receipt(self, due_ns: int, account: Account, receipt: Receipt) -> None:
@@ -268,15 +281,10 @@ class MessageCentre:
         """Send over the next receiver with a free slot; None when all are full, none is bound, or receipts are held."""
         if self.holds_receipts:
             return None
-        receivers = account.receivers
-        for _ in range(len(receivers)):
-            session = receivers[0]
-            connection = session.connection
-            if connection.free_slots:
-                break
-            receivers.rotate(-1)
-        else:
+        session = account.receiver(receipt.session, wanted=self.receipt_faults.receipts_on)
+        if session is None:
             return None
+        connection = session.connection
         version = connection.peer_interface_version
         body = receipt_body(
             receipt.head,
@@ -289,8 +297,6 @@ class MessageCentre:
         connection.send_body(c.DELIVER_SM, body, context=receipt, now_ns=now_ns)
         self.tally.receipts_sent += 1
         self.record.mark(receipt.number, columns.RECEIPT_SENT)
-        if len(receivers) > 1:
-            receivers.rotate(-1)
         return session
 
     def _pump(self, account: Account, now_ns: int) -> None:
@@ -360,34 +366,30 @@ class MessageCentre:
         self._arm(now_ns)
 
     def stop(self) -> None:
-        """Cancel the timer and drop every connection."""
+        """Cancel the timers and drop every connection."""
+        self.faults.timeline.cancel()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for session in tuple(self.sessions.values()):
+        for session in (*self.sessions.values(), *self.dead):
             session.drop()
-
-    # -- reading ---------------------------------------------------------------------------------
 
     def stats(self) -> dict[str, Any]:
         """Return every count, the worst windows and what still waits."""
+        waiting = {
+            "answers": len(self._answers),
+            "receipts_scheduled": len(self._receipts),
+            "receipts_held": sum(len(account.held) for account in self.accounts.values()),
+        }
         return {
             "now_ns": self.clock(),
             "unix_offset_ns": self.unix_offset_ns,
             **self.tally.report(),
             "originated": self.originator.report(),
-            "waiting": {
-                "answers": len(self._answers),
-                "receipts_scheduled": len(self._receipts),
-                "receipts_held": sum(len(account.held) for account in self.accounts.values()),
-            },
+            "waiting": waiting,
             "connections": len(self.sessions),
             "bound": {account.system_id: account.session_count for account in self.accounts.values()},
-            "record": {
-                "first_number": self.record.first_number,
-                "next_number": self.record.next_number,
-                "forgotten": self.record.forgotten_count,
-            },
+            "record": self.record.report(),
             "windows": self.watch.report(),
             "windows_by_system_id": {name: watch.report() for name, watch in self.watches.items()},
         }

@@ -28,6 +28,9 @@ MAX_CONNECTIONS: Final = 2_000
 
 CLOSE_FLUSH_S: Final = 2.0
 
+SLOW_READ_S: Final = 0.02
+"""How often a slow reader reads."""
+
 MAX_TURN_OCTETS: Final = 1 << 16
 """Octets of one session handled in one turn of the loop: uvloop would read 8 MB of a flood before its next turn."""
 
@@ -57,6 +60,8 @@ class EsmeSession(asyncio.Protocol):
         self._close_timer: asyncio.TimerHandle | None = None
         self._postponed = b""
         self._is_write_paused = False
+        self._is_dead = False
+        self._reader: asyncio.TimerHandle | None = None
 
     # -- asyncio.Protocol --------------------------------------------------------------------------
 
@@ -74,7 +79,12 @@ class EsmeSession(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Handle one read; of a long one the rest waits until the other sessions had their turn."""
-        if not self.number:
+        if not self.number or self._is_dead:
+            return
+        if self._centre.slow_reader or self._centre.is_silent:  # uvloop reads once although it was paused
+            self._postponed += data
+            self._transport.pause_reading()
+            self._go_on()
             return
         if len(data) > MAX_TURN_OCTETS:
             self._postponed = data[MAX_TURN_OCTETS:]
@@ -86,14 +96,34 @@ class EsmeSession(asyncio.Protocol):
     def _go_on(self) -> None:
         """Handle the next piece of a long read; when there is none, read again."""
         transport = self._transport
-        if transport.is_closing() or self._is_write_paused or self._centre.is_silent:
-            return  # `resume_writing` and `release` call again
+        if (
+            transport.is_closing()
+            or self._is_write_paused
+            or self._centre.is_silent
+            or self._reader is not None
+        ):
+            return  # `resume_writing`, `release` and the slow reader's timer call again
+        if self._centre.slow_reader and self._postponed:
+            self._reader = asyncio.get_running_loop().call_later(SLOW_READ_S, self._read_a_little)
+            return
         data, self._postponed = self._postponed[:MAX_TURN_OCTETS], self._postponed[MAX_TURN_OCTETS:]
         if data:
             self._handle(data)
             asyncio.get_running_loop().call_soon(self._go_on)
         else:
             transport.resume_reading()
+
+    def _read_a_little(self) -> None:
+        """Handle what a slow reader reads in its time; the rest waits, and TCP holds back what is behind it."""
+        self._reader = None
+        rate = self._centre.slow_reader
+        size = max(1, int(rate * SLOW_READ_S)) if rate else MAX_TURN_OCTETS
+        if self._centre.is_silent:
+            return  # `release` calls again
+        data, self._postponed = self._postponed[:size], self._postponed[size:]
+        if data and not self._is_dead:
+            self._handle(data)
+        self._go_on()
 
     def _handle(self, data: bytes) -> None:
         """Hand requests to the centre and acknowledgements to their receipts; write back once."""
@@ -128,8 +158,12 @@ class EsmeSession(asyncio.Protocol):
         """Hand back what was not acknowledged, then disappear."""
         if not self.number:
             return
-        if self._close_timer is not None:
-            self._close_timer.cancel()
+        for timer in (self._close_timer, self._reader):
+            if timer is not None:
+                timer.cancel()
+        if self._is_dead:
+            self._centre.dead.discard(self)
+            return
         self._centre.closed(self)
         self._take(self.connection.connection_lost(), self._centre.clock())
 
@@ -138,7 +172,7 @@ class EsmeSession(asyncio.Protocol):
     def flush(self) -> None:
         """Write what the session has queued, in one piece."""
         connection = self.connection
-        if connection.has_output and not self._centre.is_silent:
+        if connection.has_output and not self._centre.is_silent and not self._is_dead:
             octets = connection.take_output()
             if not self._transport.is_closing():
                 self._transport.write(octets)
@@ -163,6 +197,15 @@ class EsmeSession(asyncio.Protocol):
         """Ask the ESME to leave."""
         self.connection.unbind(self._centre.clock())
         self.flush()
+
+    def die(self) -> None:
+        """Be half open from now on: what comes is thrown away, nothing is said, the account has a bind less."""
+        if self._is_dead:
+            return
+        self._is_dead = True
+        self._centre.dead.add(self)
+        self._centre.closed(self)
+        self._take(self.connection.connection_lost(), self._centre.clock())
 
     def drop(self) -> None:
         """Close the TCP connection at once, as a crashing carrier does."""
@@ -217,6 +260,9 @@ class EsmeSession(asyncio.Protocol):
             case Unanswered():
                 unanswered.append(event.context)
             case Closed():
+                if self._is_dead:
+                    self._centre.tally.closes["half_open"] += 1
+                    return
                 self._centre.tally.closes[event.reason.value] += 1
                 self.flush()
                 self._close(is_peer_dead=event.reason is CloseReason.ENQUIRE_LINK_TIMEOUT)

@@ -5,24 +5,22 @@ GET  /stats
 GET  /messages?after=N&limit=M&format=json|jsonl     after -1 starts at the oldest
 GET  /rate?window_ms=1000&system_id=NAME&series=1
 GET  /faults          POST /faults {"latency": "20ms", "mps": 50, "disconnect": true, ...}
+GET  /timeline        POST /timeline [{"at": "1s", "for": "5s", "set": {"silence": "all"}}, ...]   [] ends it
 POST /reset
 POST /mo    {"source": NUMBER, "destination": NUMBER, "text": TEXT, "split": "udh8", "order": [3, 1, 2], ...}
 """
 
 import asyncio
 import json
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from aiohttp import web
 
-from adapters.smpp.wire import constants as c
-from loadtest.smsc.behaviour import HiddenLimit, parse_errors, status_code
+from loadtest.faults import apply, parse_timeline
+from loadtest.rates import WindowScan
 from loadtest.smsc.centre import MessageCentre
-from loadtest.smsc.delays import Delay
 from loadtest.smsc.originated import messages_of, read_wish
-from loadtest.smsc.rates import WindowScan
 
 MAX_PAGE: Final = 10_000
 _SLICE: Final = 250
@@ -42,6 +40,8 @@ def make_app(centre: MessageCentre) -> web.Application:
             web.get("/rate", _rate),
             web.get("/faults", _faults),
             web.post("/faults", _set_faults),
+            web.get("/timeline", _timeline),
+            web.post("/timeline", _set_timeline),
             web.post("/reset", _reset),
             web.post("/mo", _originate),
         ]
@@ -133,151 +133,32 @@ async def _rate(request: web.Request) -> web.Response:
 
 
 async def _faults(request: web.Request) -> web.Response:
-    return web.json_response(_standing_orders(request.app[_CENTRE]))
+    return web.json_response(request.app[_CENTRE].faults.knobs.standing())
 
 
 async def _set_faults(request: web.Request) -> web.Response:
-    """Apply all keys or none; `disconnect` and `unbind` act once."""
+    """Apply all keys or none; `disconnect`, `unbind` and `half_open` act once."""
     centre = request.app[_CENTRE]
     try:
-        wanted = json.loads(await request.text())
-        if not isinstance(wanted, dict):
-            raise TypeError("the body is not an object")
-        changes = [_change(centre, name, value) for name, value in wanted.items()]
+        apply(centre.faults.knobs, json.loads(await request.text()))
     except (ValueError, TypeError) as error:
         raise _bad(str(error)) from None
-    for change in changes:
-        change()
-    return web.json_response(_standing_orders(centre))
+    return web.json_response(centre.faults.knobs.standing())
 
 
-def _standing_orders(centre: MessageCentre) -> dict[str, Any]:
-    silence = "all" if centre.is_silent else "none" if centre.answers_submits else "submits"
-    refusal = centre.refuses_binds_with
-    return {
-        "latency": centre.latency.text,
-        "receipt_delay": centre.receipt_delay.text,
-        "errors": {c.status_name(status): share for status, share in centre.behaviour.errors.items()},
-        "mps": centre.mps,
-        "magic": centre.behaviour.is_magic,
-        "receipts": centre.sends_receipts,
-        "hold_receipts": centre.holds_receipts,
-        "refuse_binds": c.status_name(refusal) if refusal else False,
-        "silence": silence,
-    }
+async def _timeline(request: web.Request) -> web.Response:
+    return web.json_response(request.app[_CENTRE].faults.timeline.report())
 
 
-def _change(centre: MessageCentre, name: str, value: Any) -> Callable[[], None]:
-    """Return the change that `name: value` asks for, fully checked. Raises ValueError or TypeError."""
-    make = _CHANGES.get(name)
-    if make is None:
-        raise ValueError(f"fault {name!r} is not one of {', '.join(_CHANGES)}")
-    return make(centre, value)
-
-
-def _set_delay(attribute: str) -> Callable[[MessageCentre, Any], Callable[[], None]]:
-    def make(centre: MessageCentre, value: Any) -> Callable[[], None]:
-        delay = Delay(str(value), seed=f"{attribute}:{centre.settings.seed}")
-        return lambda: setattr(centre, attribute, delay)
-
-    return make
-
-
-def _set_errors(centre: MessageCentre, value: Any) -> Callable[[], None]:
-    text = (
-        ",".join(f"{name}={share}" for name, share in value.items())
-        if isinstance(value, dict)
-        else str(value)
-    )
-    errors = parse_errors(text)
-    return lambda: centre.behaviour.set_errors(errors)
-
-
-def _set_mps(centre: MessageCentre, value: Any) -> Callable[[], None]:
-    mps = None if value is None else float(value)
-    if mps is not None:
-        HiddenLimit(mps)
-
-    def change() -> None:
-        centre.mps = mps
-        for account in centre.accounts.values():
-            account.limit = None if mps is None else HiddenLimit(mps)
-
-    return change
-
-
-def _set_receipts(centre: MessageCentre, value: Any) -> Callable[[], None]:
-    wanted = _boolean("receipts", value)
-    return lambda: setattr(centre, "sends_receipts", wanted)
-
-
-def _set_hold(centre: MessageCentre, value: Any) -> Callable[[], None]:
-    wanted = _boolean("hold_receipts", value)
-    return lambda: centre.hold_receipts(wanted)
-
-
-def _set_magic(centre: MessageCentre, value: Any) -> Callable[[], None]:
-    wanted = _boolean("magic", value)
-    return lambda: setattr(centre.behaviour, "is_magic", wanted)
-
-
-def _set_refusal(centre: MessageCentre, value: Any) -> Callable[[], None]:
-    status = c.ESME_RBINDFAIL if value is True else 0 if not value else status_code(str(value))
-    return lambda: setattr(centre, "refuses_binds_with", status)
-
-
-def _set_silence(centre: MessageCentre, value: Any) -> Callable[[], None]:
-    """`true` or "submits": submits get no answer; "all": connections hang, enquire_link included."""
-    silence = {True: "submits", False: "none"}.get(value, value) if isinstance(value, bool) else value
-    if silence not in {"none", "submits", "all"}:
-        raise ValueError(f"silence {value!r} is not none, submits or all")
-
-    def change() -> None:
-        centre.answers_submits = silence != "submits"
-        centre.fall_silent(silence == "all")
-
-    return change
-
-
-def _disconnect(centre: MessageCentre, value: Any) -> Callable[[], None]:
-    def change() -> None:
-        if wanted:
-            for session in tuple(centre.sessions.values()):
-                session.drop()
-
-    wanted = _boolean("disconnect", value)
-    return change
-
-
-def _unbind(centre: MessageCentre, value: Any) -> Callable[[], None]:
-    def change() -> None:
-        if wanted:
-            for session in tuple(centre.sessions.values()):
-                session.unbind()
-
-    wanted = _boolean("unbind", value)
-    return change
-
-
-def _boolean(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{name} {value!r} is not true or false")
-    return value
-
-
-_CHANGES: Final[dict[str, Callable[[MessageCentre, Any], Callable[[], None]]]] = {
-    "latency": _set_delay("latency"),
-    "receipt_delay": _set_delay("receipt_delay"),
-    "errors": _set_errors,
-    "mps": _set_mps,
-    "magic": _set_magic,
-    "receipts": _set_receipts,
-    "hold_receipts": _set_hold,
-    "refuse_binds": _set_refusal,
-    "silence": _set_silence,
-    "disconnect": _disconnect,
-    "unbind": _unbind,
-}
+async def _set_timeline(request: web.Request) -> web.Response:
+    """Begin these steps now; those that run end."""
+    centre = request.app[_CENTRE]
+    try:
+        steps = parse_timeline(json.loads(await request.text()), knobs=centre.faults.knobs)
+    except (ValueError, TypeError) as error:
+        raise _bad(str(error)) from None
+    centre.faults.timeline.start(steps)
+    return web.json_response(centre.faults.timeline.report())
 
 
 def _integer(request: web.Request, name: str, default: int, *, low: int, high: int) -> int:

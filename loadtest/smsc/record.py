@@ -100,6 +100,14 @@ class Record:
         """Number the next segment will get."""
         return self._block_first + len(self._newest.start)
 
+    def report(self) -> dict[str, int]:
+        """Return which numbers are held, and how many are forgotten."""
+        return {
+            "first_number": self._first,
+            "next_number": self.next_number,
+            "forgotten": self.forgotten_count,
+        }
+
     def append(
         self, pdu: SubmitSm, *, arrival_ns: int, system: int, session: int, status: int, state: int
     ) -> int:

@@ -1,17 +1,15 @@
 """The simulator as a process: listeners, signals, and an end within a second."""
 
 import asyncio
-import ctypes
 import json
-import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final, NamedTuple
 
 from aiohttp import web
 
+from loadtest.listening import Listener
 from loadtest.smsc.centre import MessageCentre
 from loadtest.smsc.esme import EsmeSession, session_config
 from loadtest.smsc.http_api import make_app
@@ -19,15 +17,15 @@ from loadtest.smsc.settings import SmscSettings
 
 HOUSEKEEPING_S: Final = 0.1
 _HTTP_SHUTDOWN_S: Final = 0.2
-_PR_SET_PDEATHSIG: Final = 1
 
 
 class Smsc(NamedTuple):
-    """A running simulator: where it listens, and its inside."""
+    """A running simulator: where it listens, its inside, and its door."""
 
     smpp_port: int
     http_port: int | None
     centre: MessageCentre
+    listener: Listener
 
 
 @asynccontextmanager
@@ -36,9 +34,9 @@ async def running_smsc(settings: SmscSettings) -> AsyncIterator[Smsc]:
     loop = asyncio.get_running_loop()
     centre = MessageCentre(settings)
     config = session_config(settings)
-    server = await loop.create_server(
-        lambda: EsmeSession(centre, config), settings.host, settings.port, backlog=1_024
-    )
+    listener = Listener(lambda: EsmeSession(centre, config))
+    await listener.open(settings.host, settings.port)
+    centre.refuse_connections = listener.refuse
     runner: web.AppRunner | None = None
     housekeeper = loop.create_task(_housekeep(centre), name="smsc.housekeep")
     try:
@@ -48,9 +46,11 @@ async def running_smsc(settings: SmscSettings) -> AsyncIterator[Smsc]:
             await runner.setup()
             await web.TCPSite(runner, settings.host, settings.http_port).start()
             http_port = runner.addresses[0][1]
-        yield Smsc(server.sockets[0].getsockname()[1], http_port, centre)
+        centre.faults.begin()
+        await listener.settled()
+        yield Smsc(listener.port, http_port, centre, listener)
     finally:
-        server.close()
+        await listener.close()
         centre.stop()
         housekeeper.cancel()
         with suppress(asyncio.CancelledError):
@@ -85,18 +85,3 @@ def serve(settings: SmscSettings) -> None:
     else:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(settings))
-
-
-def die_with_parent() -> None:
-    """Ask Linux for SIGTERM when the parent ends; elsewhere say that it cannot be had.
-
-    Raises OSError. Called from the main thread, before anything else starts.
-    """
-    parent = os.getppid()
-    if not sys.platform.startswith("linux"):
-        raise OSError("--die-with-parent needs Linux")
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) was refused")
-    if os.getppid() != parent:  # it ended between the two calls
-        raise SystemExit(0)

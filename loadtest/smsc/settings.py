@@ -1,9 +1,12 @@
 """What one simulator shall do, checked before anything listens."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from loadtest.smsc.behaviour import Behaviour, HiddenLimit, parse_errors
-from loadtest.smsc.delays import Delay
+from loadtest.delays import Delay
+from loadtest.rates import HiddenLimit
+from loadtest.smsc.behaviour import Behaviour, parse_errors
 from loadtest.smsc.receipts import MessageIds
 
 MAX_SYSTEM_ID_OCTETS = 15
@@ -14,8 +17,9 @@ MAX_PASSWORD_OCTETS = 8
 class SmscSettings:
     """Settings of one message centre; the texts are those of the command line.
 
-    `accounts` maps system_id to password. Port 0 asks the system for a free port. Raises ValueError naming the
-    setting that is wrong.
+    `accounts` maps system_id to password. Port 0 asks the system for a free port. `faults` are more knobs as
+    `POST /faults` takes them, `timeline` the steps of `loadtest.faults`; both are checked when the centre is made.
+    Raises ValueError naming the setting that is wrong.
     """
 
     accounts: dict[str, str] = field(default_factory=lambda: {"caudal": "secret"})
@@ -39,6 +43,8 @@ class SmscSettings:
     receipt_timeout_s: float = 30.0
     receipt_retry_s: float = 1.0
     enquire_link_s: float = 30.0
+    faults: Mapping[str, Any] = field(default_factory=dict)
+    timeline: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""

@@ -16,6 +16,12 @@ def test_the_page_is_what_the_code_makes(name: str) -> None:
     assert (DOCS / name).read_text(encoding="utf-8") == PAGES[name](), "run: python deploy/docs/make_pages.py"
 
 
+def test_the_tables_of_sizes_are_what_their_figures_make() -> None:
+    made = runpy.run_path(str(DOCS / "make_sizing.py"))
+    text = made["PAGE"].read_text(encoding="utf-8")
+    assert made["page"](text) == text, "run: python deploy/docs/make_sizing.py"
+
+
 def test_the_page_on_carriers_names_every_constraint_as_the_code_does() -> None:
     page = (DOCS / "operating-carriers.md").read_text(encoding="utf-8")
     missing = [name for name, text in CONSTRAINTS.items() if f"| `{name}` | {text} |" not in page]

@@ -10,6 +10,7 @@ from gateway.domain.lifecycle import State
 from gateway.domain.message import Message
 from gateway.domain.receipts import MessageState
 from gateway.store.accounts import Accounts
+from gateway.store.partitions import Partitions
 from gateway.store.pool import Database
 from gateway.store.retention import AccountRetention
 from tests.support.records import DAY, HOUR, NOON, BackHalf, attempted, receipt
@@ -51,6 +52,7 @@ async def rows_of(back: BackHalf, message: Message) -> dict[str, int]:
             ("submissions", "message_id"),
             ("message_events", "message_id"),
             ("webhook_deliveries", "message_id"),
+            ("webhook_backlog", "subject_id"),
         ):
             counts[table] = await connection.fetchval(
                 f"SELECT count(*) FROM {table} WHERE {key} = $1", message.id
@@ -71,15 +73,45 @@ async def delivery_to(back: BackHalf, message: Message) -> None:
         )
 
 
+async def waits(back: BackHalf, *messages: Message) -> None:
+    """Let an event of each message wait for an endpoint of its account that does not answer."""
+    async with back.db.acquire() as connection:
+        await connection.execute(
+            "INSERT INTO webhook_endpoints VALUES ('whk_1', 'acme', 'https://example.com/', '{*}', '', 1, 1, $1, $1)",
+            NOON,
+        )
+        for n, message in enumerate(messages):
+            await connection.execute(
+                "INSERT INTO webhook_backlog (endpoint_id, subject_id, event_id, shard, place, account_id, type, at, "
+                "body, attempts, waits_since, due_at, last_error) "
+                "VALUES ('whk_1', $1, $2, 0, $3, 'acme', 'message.delivered', $4, '{}', 3, $4, $4, 'connect')",
+                message.id,
+                new_uuid7(NOON, 10 + n),
+                n,
+                NOON,
+            )
+
+
+async def test_what_waits_for_an_endpoint_goes_with_the_retention_of_all(back: BackHalf) -> None:
+    old = await delivered(back, "old", accepted_at=NOON - 3 * DAY)
+    young = await delivered(back, "young", accepted_at=NOON)
+    await waits(back, old, young)
+    await Partitions(back.db, retention_days=2).keep(now_ms=NOON)
+    assert (await rows_of(back, old))["webhook_backlog"] == 0
+    assert (await rows_of(back, young))["webhook_backlog"] == 1
+
+
 async def test_an_accounts_old_messages_go_with_all_that_hangs_on_them(back: BackHalf) -> None:
     old = [await delivered(back, f"old{n}", accepted_at=NOON - 3 * DAY + n) for n in range(8)]
     await delivery_to(back, old[0])
     young = await delivered(back, "young", accepted_at=NOON - 2 * DAY + HOUR)
+    await waits(back, old[0], old[1], young)
     foreign = await delivered(back, "foreign", accepted_at=NOON - 3 * DAY, account_id="other")
     patient = await delivered(back, "patient", accepted_at=NOON - 3 * DAY, account_id="patient")
     await retention(back).keep(now_ms=NOON)
     for message in old:
         assert not any((await rows_of(back, message)).values())
+    assert (await rows_of(back, young))["webhook_backlog"] == 1
     for message in (young, foreign, patient):
         kept = await rows_of(back, message)
         assert (kept["messages"], kept["submissions"], kept["message_events"]) == (1, 1, 2)

@@ -10,8 +10,8 @@ import signal
 import pytest
 
 from gateway.bus import postgres_sql
-from gateway.bus.kafka import KafkaBus, KafkaTopicSettings
-from gateway.bus.kafka_client import KafkaAccess
+from gateway.bus.kafka import DAY_MS, KafkaBus, KafkaTopicSettings
+from gateway.bus.kafka_client import KafkaAccess, KafkaClient
 from gateway.bus.postgres import CHANNEL, TRIM_CHUNK, PostgresBus
 from gateway.ports.bus import Commit, Position, Record
 from gateway.ports.intake_store import StoreUnavailableError
@@ -268,6 +268,31 @@ async def test_a_late_commit_of_a_former_owner_changes_nothing(bus):
     assert await bus.position("g", "one", 0) == Position(8, ((9, 10),))
 
 
+async def test_a_held_position_keeps_others_out_and_tells_who_comes_too_late(bus, open_bus, db):
+    """Rule 9: two processes that have read the same records, and one of them writes."""
+    await bus.register_group("g", ["four"])
+    await bus.append([Record("four", b"key%d" % n, b"%d" % n) for n in range(20)])
+    other = await open_bus()
+    starts = dict.fromkeys(range(4), 0)
+    async with db.transaction() as tx:
+        assert await bus.hold("g", "four", starts, tx=tx)
+        assert await bus.hold("g", "four", {}, tx=tx)
+
+        async def come_second():
+            async with db.transaction() as late:
+                return await other.hold("g", "four", {2: 0, 3: 0}, tx=late)
+
+        second = asyncio.create_task(come_second())
+        await asyncio.sleep(0.1)
+        assert not second.done()
+        await bus.commit([commit(3, topic="four", partition=2)], tx=tx)
+    assert await asyncio.wait_for(second, 10) is False
+    async with db.transaction() as tx:
+        assert await other.hold("g", "four", {2: 3, 3: 0}, tx=tx)
+        assert not await other.hold("g", "four", {0: 1}, tx=tx)
+        assert not await other.hold("nobody", "four", {0: 0}, tx=tx)
+
+
 async def test_commits_of_an_append_take_effect_with_its_records_or_not_at_all(postgres_bus, db):
     with pytest.raises(RuntimeError, match="undo"):
         async with db.transaction() as tx:
@@ -508,3 +533,33 @@ async def test_kill_9_of_the_server_amid_appends_loses_nothing_acknowledged():
             await database.close()
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+# -- what only a cluster can get wrong -------------------------------------------------------------------------------
+
+
+@pytest.mark.kafka
+async def test_topics_are_made_well_and_judged_as_the_cluster_keeps_them(kafka_bootstrap, db):
+    prefix = f"t{secrets.token_hex(4)}."
+    bus = KafkaBus(KafkaAccess(kafka_bootstrap), db=db, topics=KafkaTopicSettings(prefix=prefix))
+    await bus.start()
+    try:
+        await bus.ensure_topics({"good": 2})
+        assert await bus.judge_topics({"good": 2}, keep_ms=4 * DAY_MS) == []
+        [trouble] = await bus.judge_topics({"good": 2}, keep_ms=8 * DAY_MS)
+        assert (trouble.topic, trouble.is_fatal) == (prefix + "good", False)
+        assert f"retention.ms is {7 * DAY_MS}; below {8 * DAY_MS}" in trouble.text
+        [trouble] = await bus.judge_topics({"good": 5}, keep_ms=0)
+        assert (trouble.is_fatal, trouble.text) == (True, "it has 2 partitions, 5 are needed")
+        # As somebody else made it.
+        bad = {"cleanup.policy": "compact", "min.insync.replicas": "3", "retention.ms": "1000"}
+        client = KafkaClient(KafkaAccess(kafka_bootstrap))
+        await client.start()
+        await client.create_topics({prefix + "bad": 1}, replication=1, settings=bad)
+        await client.close()
+        found = await bus.judge_topics({"bad": 1}, keep_ms=4 * DAY_MS)
+        assert [one.is_fatal for one in found] == [True, True, False]
+        assert "cleanup.policy is compact" in found[0].text
+        assert "min.insync.replicas is 3, but it has 1 replicas" in found[1].text
+    finally:
+        await bus.close()

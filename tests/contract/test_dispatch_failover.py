@@ -42,8 +42,10 @@ class Rig:
     async def start(self) -> None:
         for centre in self.centres.values():
             await centre.start()
+        plans = [self._plan(carrier, centre.port) for carrier, centre in self.centres.items()]
+        self.bus.make_lanes(plans)
         self.supervisor = DispatchSupervisor(
-            [self._plan(carrier, centre.port) for carrier, centre in self.centres.items()],
+            plans,
             owner="host-a",
             bus=self.bus,
             db=self.bus.db,

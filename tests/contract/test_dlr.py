@@ -466,7 +466,7 @@ async def test_a_crash_before_the_commit_leaves_no_trace(
         raise RuntimeError("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(back.bus, "append", die)
+        patch.setattr(back.bus, "commit", die)
         with pytest.raises(RuntimeError):
             await back.dlr.reader.drain()
     assert await back.count("parked_receipts") == 0
@@ -657,15 +657,18 @@ async def recorded(back: BackHalf) -> int:
     return sum(place.offset for place in places)
 
 
-async def test_segments_of_one_batch_make_one_event_and_every_receipt_is_in_the_timeline(
+async def test_receipts_that_deliver_need_no_event_and_every_one_is_in_the_timeline(
     back: BackHalf,
 ) -> None:
-    """F17: a receipt that leaves the message open changes nothing the recorder keeps."""
+    """F17: a receipt that leaves the message open changes nothing, and the last one moves it at once."""
     message = await back.submitted("a", "b", "c")
     start = await recorded(back)
     await back.put_receipts(receipt("a"), receipt("b"), receipt("c"), receipt("a"))
+    await back.dlr.reader.drain()
+    assert await back.state(message) == ("delivered", False)
+    assert back.metric("messages_final_total", carrier="telco_a", state="delivered") == 1
     await back.turn()
-    assert await recorded(back) - start == 2  # delivered, and the duplicate
+    assert await recorded(back) - start == 1  # the duplicate, which has no row to be in
     assert await back.state(message) == ("delivered", False)
     assert (await back.timeline(message)).count("dlr") == 4
 
@@ -677,3 +680,39 @@ async def test_what_the_carrier_says_of_a_failure_is_the_error_of_the_message(ba
     view = await back.views.get_message("acme", message.id)
     assert view is not None
     assert (view.state, view.error) == ("undeliverable", "UNDELIVERABLE err:012")
+
+
+async def test_read_after_delivered_is_news_once_and_changes_no_state(back: BackHalf) -> None:
+    message = await back.submitted("wamid.1")
+    delivered, read = receipt("wamid.1"), receipt("wamid.1", MessageState.READ, received_at=NOON + 9_000)
+    await back.put_receipts(delivered)
+    await back.turn()
+    await back.put_receipts(read, delivered, read)
+    await back.turn()
+    await back.put_receipts(read)
+    await back.turn()
+    assert await back.state(message) == ("delivered", False)
+    assert await effects(back, message) == [
+        "delivered",
+        "duplicate",
+        "read",
+        "duplicate",
+        "duplicate",
+    ]
+    assert back.metric("dlr_out_of_order_total", carrier="telco_a") == 0
+    assert back.metric("dlr_duplicate_total", carrier="telco_a") == 3
+    assert back.metric("dlr_received_total", carrier="telco_a", state="READ") == 3
+    async with back.db.acquire() as connection:
+        assert await connection.fetchval("SELECT read_at FROM submissions") == NOON + 9_000
+
+
+async def test_read_before_delivered_delivers_and_the_delivery_is_late(back: BackHalf) -> None:
+    message = await back.submitted("wamid.2")
+    await back.put_receipts(receipt("wamid.2", MessageState.READ), receipt("wamid.2", MessageState.ENROUTE))
+    await back.turn()
+    assert await back.state(message) == ("delivered", False)
+    await back.put_receipts(receipt("wamid.2"), receipt("wamid.2", MessageState.READ))
+    await back.turn()
+    assert await back.state(message) == ("delivered", False)
+    assert await effects(back, message) == ["delivered", "late", "late", "duplicate"]
+    assert back.metric("dlr_out_of_order_total", carrier="telco_a") == 2

@@ -190,7 +190,15 @@ async def test_the_document_shows_the_question_with_an_example():
     document = (await Room().client.get("/openapi.json")).json
     operation = document["paths"][PATH]["post"]
     body = operation["requestBody"]["content"]["application/json"]
-    assert set(body["schema"]["properties"]) == {"to", "from", "class", "account", "prefer", "failover"}
+    assert set(body["schema"]["properties"]) == {
+        "to",
+        "from",
+        "class",
+        "channel",
+        "account",
+        "prefer",
+        "failover",
+    }
     assert body["example"]["to"] == MX
     assert operation["responses"]["200"]["content"]["application/json"]["example"]["carrier"] == "telco_a"
     assert {"401", "403", "422", "503"} <= set(operation["responses"])

@@ -34,6 +34,7 @@ async def listening(db: Database, wanted: Mapping[str, set[str]], **changes: Any
     await back.bus.ensure_topics({WEBHOOKS: 1, ESME: 1})
     back = await back.start()
     back.recorder = back.new_recorder(audience=Told(wanted), **changes)
+    back.dlr = back.new_dlr()  # with what that recorder tells
     return back
 
 

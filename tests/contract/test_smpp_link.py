@@ -144,17 +144,6 @@ async def a_link(mc=None, *, is_bound=True, clock=CLOCK, **options):
 # -- rule 1: every outcome comes through settle, once, not from inside submit -----------------------
 
 
-async def test_1_success_is_submitted_with_the_carriers_id():
-    async with a_link() as harness:
-        harness.submit()
-        assert harness.outcomes == []
-        assert harness.link.in_flight == 1
-        (outcome,) = await harness.settled()
-        assert outcome == Submitted("id-1", "trx1", outcome.sequence_number, outcome.response_ms)
-        assert harness.link.in_flight == 0
-        assert harness.sink.ready >= 2
-
-
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
@@ -180,12 +169,6 @@ async def test_1_a_profile_may_give_a_code_another_class():
         assert outcome.refusal is Refusal.RETRY_LATER
 
 
-async def test_1_submit_without_a_go_is_a_bug():
-    async with a_link() as harness:
-        with pytest.raises(RuntimeError, match="GO"):
-            harness.link.submit(harness.segment(), now_ns=0)
-
-
 async def test_1_what_the_dialect_cannot_say_is_refused_for_this_carrier_only():
     async with a_link(default_alphabet="ascii") as harness:
         harness.submit(text=b"\x1b\x65")
@@ -193,35 +176,6 @@ async def test_1_what_the_dialect_cannot_say_is_refused_for_this_carrier_only():
         (outcome,) = await harness.settled()
         assert (outcome.refusal, outcome.try_other_route) == (Refusal.PERMANENT, True)
         assert harness.mc.submits == []
-
-
-async def test_1_a_bug_in_settle_costs_only_its_own_segment():
-    async with a_link() as harness:
-        segment = harness.segment()
-
-        def broken(segment, outcome):
-            raise KeyError("a bug")
-
-        segment.settle = broken
-        assert harness.link.ready(CLOCK.monotonic_ns()) == GO
-        harness.link.submit(segment, now_ns=CLOCK.monotonic_ns())
-        harness.submit()
-        (outcome,) = await harness.settled()
-        assert isinstance(outcome, Submitted)
-
-
-async def test_1_bugs_in_the_sink_cost_neither_the_bind_nor_the_outcomes():
-    async with a_link() as harness:
-
-        def broken(*arguments):
-            raise KeyError("a bug")
-
-        harness.sink.on_ready = harness.sink.on_bind_changed = broken
-        harness.mc.answer = lambda number, pdu: (c.ESME_RTHROTTLED, "")
-        harness.submit()
-        await harness.settled()
-        assert harness.link.figures()[0].state is BindState.THROTTLED
-        assert len(harness.mc.binds) == 1
 
 
 async def test_1_g5_a_nack_without_error_says_nothing_and_is_ambiguous():
@@ -238,23 +192,6 @@ async def test_1_g5_a_nack_without_error_says_nothing_and_is_ambiguous():
 # -- rule 2: Unsent only when nothing left ----------------------------------------------------------
 
 
-async def test_2_a_lost_connection_makes_written_submits_ambiguous():
-    async with a_link() as harness:
-        harness.mc.answer = lambda number, pdu: None
-        harness.submit()
-        await harness.mc.until(lambda: harness.mc.submits)
-        harness.mc.sessions[0].abort()
-        assert await harness.settled() == [Ambiguous("connection_lost", "trx1")]
-
-
-async def test_2_what_was_not_written_is_unsent():
-    async with a_link() as harness:
-        harness.submit()
-        harness.link.abort()
-        assert harness.outcomes == [Unsent("aborted")]
-        assert harness.mc.submits == []
-
-
 async def test_2_not_bound_any_more_means_unsent_and_a_new_bind():
     async with a_link() as harness:
         harness.mc.answer = lambda number, pdu: (c.ESME_RINVBNDSTS, "")
@@ -267,60 +204,6 @@ async def test_2_not_bound_any_more_means_unsent_and_a_new_bind():
 # -- rule 3: bounded by the windows ----------------------------------------------------------------
 
 
-async def test_3_h2_a_full_window_is_not_ready_and_nothing_is_queued():
-    async with a_link(window_slots=3) as harness:
-        harness.mc.answer = lambda number, pdu: None
-        for _ in range(3):
-            harness.submit()
-        assert harness.link.ready(CLOCK.monotonic_ns()) == (WAIT_FOR_EVENT, "window_full")
-        await harness.mc.until(lambda: len(harness.mc.submits) == 3)
-        ready_before = harness.sink.ready
-        harness.mc.answer_late()
-        await harness.settled(3)
-        assert harness.sink.ready > ready_before
-        assert harness.link.ready(CLOCK.monotonic_ns()) == GO
-
-
-async def test_3_the_binds_of_a_carrier_share_the_load():
-    async with a_link(bind_count=2, window_slots=2) as harness:
-        await harness.mc.until(lambda: len(harness.mc.sessions) == 2)
-        await harness.mc.until(
-            lambda: len([1 for c in harness.sink.changes if c.state is BindState.BOUND]) == 2
-        )
-        harness.mc.answer = lambda number, pdu: None
-        for _ in range(4):
-            harness.submit()
-        assert [figures.window_in_use for figures in harness.link.figures()] == [2, 2]
-        assert harness.link.in_flight == 4
-
-
-async def test_3_the_rate_is_waited_for_and_named():
-    async with a_link(rate="10/s", burst=0) as harness:
-        harness.submit()
-        permit = harness.link.ready(CLOCK.monotonic_ns())
-        assert permit.reason == "carrier_rate"
-        assert 0 < permit.wait_ns <= 100_000_000
-
-
-async def test_g3_a_throttle_answer_holds_only_the_bind_that_got_it():
-    async with a_link(bind_count=2, rate="1000/s") as harness:
-        await harness.mc.until(
-            lambda: len([1 for c in harness.sink.changes if c.state is BindState.BOUND]) == 2
-        )
-        harness.mc.answer = lambda number, pdu: (c.ESME_RTHROTTLED, "")
-        harness.submit()
-        await harness.settled()
-        throttled = [
-            figures.bind for figures in harness.link.figures() if figures.state is BindState.THROTTLED
-        ]
-        assert len(throttled) == 1
-        harness.mc.answer = harness.mc.accept
-        await asyncio.sleep(0.002)
-        harness.submit()
-        await harness.settled(2)
-        assert harness.outcomes[1].bind not in throttled
-
-
 class JumpingClock(SystemClock):
     """The machine's clock with a leap on demand."""
 
@@ -328,22 +211,6 @@ class JumpingClock(SystemClock):
 
     def monotonic_ns(self):
         return super().monotonic_ns() + self.leap_ns
-
-
-async def test_g3_a_throttled_bind_is_bound_again_after_a_while_of_success():
-    clock = JumpingClock()
-    async with a_link(clock=clock, bind_rate="1000/s") as harness:
-        harness.mc.answer = lambda number, pdu: (c.ESME_RTHROTTLED, "")
-        harness.submit()
-        await harness.settled()
-        assert harness.link.figures()[0].state is BindState.THROTTLED
-        assert harness.link.figures()[0].throttled_count == 1
-        harness.mc.answer = harness.mc.accept
-        clock.leap_ns = 6_000_000_000
-        assert harness.link.ready(clock.monotonic_ns()) == GO
-        harness.link.submit(harness.segment(), now_ns=clock.monotonic_ns())
-        await harness.settled(2)
-        assert harness.link.figures()[0].state is BindState.BOUND
 
 
 # -- rule 4: every submit is settled by its deadline ------------------------------------------------
@@ -500,16 +367,6 @@ async def test_6_h10_drain_waits_for_answers_and_unbinds():
         assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("smpp.")]
 
 
-async def test_6_drain_reports_what_stayed_open_at_its_deadline():
-    async with a_link() as harness:
-        harness.mc.answer = lambda number, pdu: None
-        harness.submit()
-        harness.submit()
-        await harness.mc.until(lambda: len(harness.mc.submits) == 2)
-        assert await harness.link.drain(deadline_s=0.1) == 2
-        assert all(isinstance(outcome, Ambiguous) for outcome in harness.outcomes)
-
-
 async def test_6_drain_waits_for_receipts_that_the_sink_still_stores():
     async with a_link() as harness:
         harness.mc.deliver(esm_class=4, short_message=RECEIPT)
@@ -522,13 +379,6 @@ async def test_6_drain_waits_for_receipts_that_the_sink_still_stores():
         assert harness.mc.answers[0].command_status == 0
 
 
-async def test_6_drain_of_a_link_that_never_bound_is_quick():
-    async with a_message_centre() as mc:
-        port = mc.port
-    async with a_link(mc_at(port), is_bound=False) as harness:
-        assert await harness.link.drain(deadline_s=0.2) == 0
-
-
 def mc_at(port):
     mc = MessageCentre()
     mc.port = port
@@ -536,27 +386,6 @@ def mc_at(port):
 
 
 # -- rule 7: typed state changes --------------------------------------------------------------------
-
-
-async def test_7_states_of_a_life_are_reported_in_order():
-    async with a_link() as harness:
-        await harness.link.drain(deadline_s=1)
-        assert harness.sink.states() == [
-            BindState.CONNECTING,
-            BindState.BOUND,
-            BindState.DRAINING,
-            BindState.DOWN,
-        ]
-        assert {change.carrier for change in harness.sink.changes} == {"telco"}
-
-
-async def test_7_a_refused_connection_is_down_with_its_reason():
-    async with a_message_centre() as mc:
-        port = mc.port
-    async with a_link(mc_at(port), is_bound=False) as harness:
-        await harness.mc.until(lambda: BindState.DOWN in harness.sink.states())
-        assert harness.sink.changes[1].reason == "connect_refused"
-        assert harness.link.ready(0) == (WAIT_FOR_EVENT, "no_bind")
 
 
 @pytest.mark.parametrize(
@@ -577,16 +406,6 @@ async def test_7_each_way_not_to_connect_has_its_reason(monkeypatch, error, reas
         assert harness.sink.changes[1].reason == reason
         with pytest.raises(RuntimeError, match="started"):
             await harness.link.start(harness.sink)
-
-
-async def test_7_figures_tell_the_state_of_each_bind():
-    async with a_link() as harness:
-        harness.submit()
-        await harness.settled()
-        (figures,) = harness.link.figures()
-        assert (figures.bind, figures.state, figures.window_slots) == ("trx1", BindState.BOUND, 10)
-        assert (figures.submitted_count, figures.window_in_use, figures.last_error) == (1, 0, "")
-        assert figures.bound_since_ms is not None
 
 
 # -- rule 8: reconnects -----------------------------------------------------------------------------

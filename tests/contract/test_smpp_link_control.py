@@ -48,28 +48,6 @@ async def test_11_a_paused_link_keeps_its_session_hears_receipts_and_submits_not
         assert type((await harness.settled())[0]) is Submitted
 
 
-async def test_11_what_is_in_flight_when_a_link_is_paused_is_answered():
-    async with a_link() as harness:
-        harness.mc.answer = lambda number, pdu: None
-        harness.submit()
-        await harness.mc.until(lambda: harness.mc.submits)
-        harness.link.control(LinkWish(is_paused=True))
-        harness.mc.answer_late()
-        assert type((await harness.settled())[0]) is Submitted
-        assert state(harness) is BindState.PAUSED
-
-
-async def test_11_one_paused_bind_leaves_the_work_to_the_others():
-    async with a_link(bind_count=2) as harness:
-        await bound(harness, 2)
-        harness.link.control(LinkWish(paused_binds=frozenset({"trx1", "nobody"})))
-        for count in range(1, 5):
-            harness.submit()
-            assert (await harness.settled(count))[-1].bind == "trx2"
-        harness.link.control(LinkWish(paused_binds=frozenset({"trx1", "trx2"})))
-        assert ready(harness) == (WAIT_FOR_EVENT, "paused")
-
-
 async def test_11_a_bind_that_comes_up_while_it_is_paused_stays_so():
     async with a_link() as harness:
         harness.link.control(LinkWish(is_paused=True))
@@ -112,17 +90,6 @@ async def test_11_a_drained_link_waits_for_receipts_that_are_not_stored_yet():
         harness.link.acknowledge(harness.sink.inbound, stored=True)
         await harness.mc.until(lambda: state(harness) is BindState.DOWN)
         assert [type(answer).__name__ for answer in harness.mc.answers] == ["Answered", "PeerUnbinding"]
-
-
-async def test_11_what_comes_up_while_the_link_is_drained_goes_again():
-    async with a_link(is_bound=False) as harness:
-        harness.link.control(LinkWish(is_drained=True))
-        await asyncio.sleep(0.05)
-        await harness.mc.until(lambda: state(harness) is not BindState.DRAINING)
-        assert not harness.mc.sessions
-        assert ready(harness) == (WAIT_FOR_EVENT, "drained")
-        harness.link.reconnect()  # nothing to make anew
-        assert await harness.link.drain(deadline_s=1) == 0
 
 
 async def test_11_the_window_changes_at_run_time_downwards_as_well():
@@ -171,16 +138,6 @@ async def test_11_reconnect_makes_the_binds_anew_one_by_one():
         assert [change.reason for change in harness.sink.changes if change.state is BindState.DRAINING] == [
             "reconnect"
         ] * 3
-
-
-async def test_11_one_bind_may_be_made_anew_and_a_wrong_name_is_nobody():
-    async with a_link(bind_count=2) as harness:
-        await bound(harness, 2)
-        harness.link.reconnect("trx9")
-        harness.link.reconnect("trx2")
-        await harness.mc.until(lambda: len(harness.mc.binds) == 3)
-        await bound(harness, 2)
-        assert BindState.DRAINING not in harness.sink.states("trx1")
 
 
 async def test_11_a_bind_that_waits_to_try_again_does_so_at_once():
@@ -245,18 +202,6 @@ def submit(harness, clock):
     harness.link.submit(harness.segment(), now_ns=now_ns)
 
 
-async def test_12_single_silences_among_answers_open_nothing():
-    async with a_link(response_timeout_s=0.2) as harness:
-        numbers = iter(range(100))
-        harness.mc.answer = lambda number, pdu: None if next(numbers) % 2 else (0, "id")
-        for count in range(1, 9):
-            harness.submit()
-            await harness.mc.until(lambda count=count: len(harness.mc.submits) == count)
-        await harness.settled(8)
-        assert sum(type(outcome) is Ambiguous for outcome in harness.outcomes) == 4
-        assert harness.link.figures()[0].breaker == "closed"
-
-
 @pytest.mark.parametrize("status", [c.ESME_RTHROTTLED, c.ESME_RSYSERR, c.ESME_RINVDSTADR])
 async def test_12_answers_of_any_kind_open_nothing(status):
     async with a_link() as harness:
@@ -268,29 +213,6 @@ async def test_12_answers_of_any_kind_open_nothing(status):
             harness.link.submit(harness.segment(), now_ns=CLOCK.monotonic_ns())
             await harness.settled(count)
         assert harness.link.figures()[0].breaker == "closed"
-
-
-async def test_12_after_an_outage_the_first_submits_are_few():
-    async with a_message_centre() as mc:
-        port = mc.port
-    async with a_link(mc_at(port), is_bound=False, top_rate="1000/s", window_slots=100) as harness:
-        await harness.mc.until(lambda: harness.link.figures()[0].breaker == "open")
-        await harness.mc.start(port)
-        try:
-            await bound(harness, 1)
-            assert harness.link.figures()[0].breaker == "half_open"
-            harness.mc.answer = lambda number, pdu: None
-            for _ in range(3):
-                harness.submit()
-            assert ready(harness) == (WAIT_FOR_EVENT, "breaker")
-            await harness.mc.until(lambda: len(harness.mc.submits) == 3)
-            harness.mc.answer = harness.mc.accept
-            harness.mc.answer_late()
-            await harness.settled(3)
-            assert harness.link.figures()[0].breaker == "closed"
-            assert harness.link.figures()[0].rate_per_s == 100
-        finally:
-            await harness.mc.stop()
 
 
 async def test_12_a_refused_bind_is_trouble_too():

@@ -18,10 +18,11 @@ from adapters.smpp.session.events import (
     RequestReceived,
     Unanswered,
 )
-from adapters.smpp.transport import SmppTransport, TlsSettings, connect
+from adapters.smpp.transport import SmppTransport, connect
 from adapters.smpp.wire import constants as c
 from adapters.smpp.wire.codec import encode
 from adapters.smpp.wire.pdus import BindTransceiver, BindTransceiverResp
+from adapters.tls import TlsSettings
 from tests.support.sessions import DELIVER_BODY, SUBMIT_BODY, frames_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:Overriding the:pytest.PytestDeprecationWarning")

@@ -192,7 +192,7 @@ async def test_a_scheduled_message_waits_and_its_cancel_is_told_by_one_receipt_a
 
 
 async def test_a_message_cancelled_before_its_receipt_is_due_is_told_deleted():
-    async with an_esme(receipt_delay="300ms") as (esme, _):
+    async with an_esme(receipt_delay="1500ms") as (esme, _):
         message_id = await esme.submit(registered_delivery=1)
         assert (await esme.ask(p.CancelSm(message_id=message_id)))[0] == 0
         assert b"stat:DELETED" in (await esme.receipt()).short_message

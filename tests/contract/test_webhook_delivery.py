@@ -10,10 +10,13 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from dlr.webhooks.guard import Guard
 from dlr.webhooks.signing import make_secret
+from gateway.bus.members import Membership
 from gateway.bus.topics import WEBHOOKS
 from gateway.domain.ids import format_id
 from gateway.ports.bus import Record
+from gateway.ports.clock import SystemClock
 from gateway.ports.webhook_store import ReplayFilter
+from gateway.store.leases import PostgresLeases
 from gateway.store.pool import Database
 from tests.support.webhooks import SECRET, Heard, Receiver, Rig, a_notice, receiving
 
@@ -359,6 +362,33 @@ async def test_two_processes_do_not_deliver_the_same(db: Database, receiver: Rec
     await receiver.until_events(100)
     await one.until_value(100, DELIVERIES, "delivered")
     assert len(set(receiver.event_ids)) == len(receiver.events) == 100
+    await two.kill()
+
+
+async def test_a_process_that_comes_gets_its_part_and_nothing_is_delivered_twice(
+    db: Database, receiver: Receiver
+) -> None:
+    members = [Membership(owner, clock=SystemClock()) for owner in ("one", "two")]
+    one = await Rig(db).start("one", partitions=2, membership=members[0])
+    await one.endpoint(receiver.url)
+    await one.put(*(a_notice() for _ in range(20)))
+    await receiver.until_events(20)
+
+    async def owners() -> set[str]:
+        return {one.owner for one in await PostgresLeases(db).in_force()}
+
+    assert await owners() == {"one"}
+    for membership in members:
+        membership.see(["one", "two"], leases=[])
+    two = await Rig(db).start("two", partitions=2, membership=members[1])
+    async with asyncio.timeout(20):
+        while await owners() != {"one", "two"}:  # noqa: ASYNC110 - the database sets no event of ours
+            await asyncio.sleep(0.05)
+    await one.put(*(a_notice() for _ in range(40)))
+    await receiver.until_events(60)
+    await one.until_value(60, DELIVERIES, "delivered")
+    assert len(set(receiver.event_ids)) == len(receiver.events) == 60
+    await one.kill()
     await two.kill()
 
 

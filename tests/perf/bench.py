@@ -1,12 +1,14 @@
 """`make bench`: what the whole life of a message costs, through real processes against the simulator.
 
-Prints messages per second and CPU seconds per 1,000 messages by process, for batches of 100 and for single POSTs.
-`--sustained RATE SECONDS` holds an open-loop rate instead and prints API latency and memory by role.
+Prints messages per second and CPU seconds per 1,000 messages by process: batches of 100 with receipts, the same with
+every delivery called back in batches (P9), single POSTs; then by stage. `--accept` compares single POSTs with a bare
+route instead, `--sustained RATE SECONDS` holds an open-loop rate and prints API latency and memory by role.
 Figures depend on the machine: compare only what one run printed.
 """
 
 import argparse
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -14,8 +16,10 @@ from typing import Any
 
 import psutil
 
+from tests.perf.sink import Sink
+from tests.perf.stages import by_stage
 from tests.support.ledger import Ledger, until_settled
-from tests.support.stack import Stack, demo_tree
+from tests.support.stack import Stack, demo_tree, until
 from tests.support.traffic import batches, rows
 
 DEFAULTS = {"from": "CAUDAL", "class": "transactional"}
@@ -109,8 +113,9 @@ async def measure(
     post: Callable[[list[dict[str, Any]]], Coroutine[Any, Any, list[float]]],
     *,
     single_segment: bool = False,
+    sink: Sink | None = None,
 ) -> None:
-    """Post, wait until everything is delivered, print."""
+    """Post, wait until everything is delivered (and called back to `sink`), print."""
     ledger = Ledger(accepted={str(i): ("", "") for i in range(count)})
     known = sum((await states(stack)).values())
     ledger.accepted |= {f"old-{i}": ("", "") for i in range(known)}
@@ -118,9 +123,12 @@ async def measure(
         {key: value for key, value in row.items() if key != "client_ref"}
         for row in rows(count, single_segment=single_segment)
     ]
+    told = 0 if sink is None else sink.events + count
     before, started = await usage(stack), time.perf_counter()
     latencies = await post(messages)
     await until_settled(stack, ledger, limit_s=300)
+    if sink is not None:
+        await until(lambda: sink.events >= told, limit_s=60 + count / 200)
     seconds = time.perf_counter() - started
     show(title, count, seconds, before, await usage(stack))
     print(
@@ -192,8 +200,10 @@ async def sustained(rate: int, seconds: int) -> None:
 
 
 async def whole_life(count: int, single_count: int) -> None:
-    """Measure both ways of posting on one gateway."""
-    async with Stack(demo_tree(rate="50000/s", window=500)) as stack:
+    """Measure both ways of posting on one gateway, then the stages."""
+    tree = demo_tree(rate="50000/s", window=500)
+    tree["webhooks"] = {"allow_loopback": True}
+    async with Stack(tree) as stack, Sink() as sink:
         await post_batches(
             stack, [dict(row, client_ref=f"w{i}") for i, row in enumerate(rows(1_000))], size=100, at_once=2
         )
@@ -211,7 +221,52 @@ async def whole_life(count: int, single_count: int) -> None:
             single_count,
             lambda m: post_batches(stack, m, size=1, at_once=64),
         )
+        await by_stage(
+            stack, sink, count, usage=usage, post=lambda s, m: post_batches(s, m, size=100, at_once=4)
+        )
+        await measure(
+            stack,
+            "batches of 100, one segment each, deliveries called back in batches",
+            count,
+            lambda m: post_batches(stack, m, size=100, at_once=4),
+            single_segment=True,
+            sink=sink,
+        )
         await reconcile_counts(stack)
+
+
+async def accept(count: int, turns: int = 3) -> None:
+    """Compare what accepting single POSTs costs the role `api` with a bare route, in turns."""
+    bare = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.perf.bare_route", stdout=asyncio.subprocess.PIPE
+    )
+    assert bare.stdout is not None
+    try:
+        url = f"http://127.0.0.1:{int(await bare.stdout.readline())}"
+        async with Stack(demo_tree(rate="50000/s", window=500)) as stack:
+            await stack.caudal("carriers", "pause", "simulator", "--reason", "accepting alone")
+            gateway = stack.api
+            pids = {gateway: (await stack.roles())["api"]["pid"], url: bare.pid}
+            messages = [
+                dict(row, client_ref=f"a{i}") for i, row in enumerate(rows(count, single_segment=True))
+            ]
+            spent: dict[str, list[float]] = {gateway: [], url: []}
+            for turn in range(turns + 1):
+                for target, pid in pids.items():
+                    stack.api = target
+                    before = psutil.Process(pid).cpu_times()
+                    await post_batches(stack, messages, size=1, at_once=64)
+                    after = psutil.Process(pid).cpu_times()
+                    used = after.user + after.system - before.user - before.system
+                    if turn:  # the first warms up
+                        spent[target].append(used / count * 1000)
+            stack.api = gateway
+    finally:
+        bare.terminate()
+        await bare.wait()
+    ours, floor = (sorted(spent[target])[turns // 2] for target in (gateway, url))
+    print(f"\naccepting single POSTs, {count} x {turns}, median CPU s per 1,000 of the serving process")
+    print(f"  bare route {floor:.4f}, role api {ours:.4f}: {ours / floor:.2f} times")
 
 
 async def reconcile_counts(stack: Stack) -> None:
@@ -226,11 +281,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--single", type=int, default=5_000)
+    parser.add_argument(
+        "--accept", action="store_true", help="compare single POSTs with a bare route, nothing else"
+    )
+    parser.add_argument(
+        "--bus",
+        choices=("postgres", "kafka", "both"),
+        help="both ways of posting on one bus, or on both in turns",
+    )
     parser.add_argument("--sustained", nargs=2, type=int, metavar=("RATE", "SECONDS"))
     chosen = parser.parse_args()
     print(f"{psutil.cpu_count()} cores, load {psutil.getloadavg()[0]:.2f} before the run")
     if chosen.sustained:
         asyncio.run(sustained(*chosen.sustained))
+    elif chosen.bus:
+        from tests.perf.bench_buses import side_by_side  # it measures with what is above
+
+        asyncio.run(side_by_side(chosen.bus, count=chosen.count, single_count=chosen.single))
+    elif chosen.accept:
+        asyncio.run(accept(chosen.single))
     else:
         asyncio.run(whole_life(chosen.count, chosen.single))
 

@@ -3,7 +3,8 @@
 `python -m tests.perf.receipt_storm --count 50000 --background 500` prints what the storm costs and what it does to the
 sending: dispatch's rate before and during it, peak memory of each role, CPU by process, how long receipts waited to be
 stored, and that every message ended. `--background 0` measures the receipt path alone. `--webhooks` calls every final
-state back to an endpoint of its own. Exit code 1 when something was lost or a limit is broken.
+state back to an endpoint of its own. `--rate 2778 --seconds 60` holds a steady rate of messages with receipts instead.
+Exit code 1 when something was lost or a limit is broken.
 """
 
 import argparse
@@ -14,18 +15,20 @@ import time
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import psutil
-from aiohttp import web
 
 from tests.perf.bench import post_batches, show, usage
+from tests.perf.sink import Sink
 from tests.support.ledger import Ledger, database, until_settled
 from tests.support.stack import Stack, demo_tree, until
 from tests.support.traffic import rows
 
 ROLES = ("api", "dispatch", "back")
 MAX_RSS_MB = 400
+MAX_STORED_P95_S = 1.0
+WARM_S = 8.0
 BUCKET = re.compile(r'^caudal_dlr_processing_seconds_bucket\{le="([^"]+)"\} (\S+)$', re.MULTILINE)
 UNMATCHED = re.compile(r"^caudal_dlr_unmatched_total\{[^}]*\} (\S+)$", re.MULTILINE)
 DEFAULTS = {"from": "CAUDAL", "class": "transactional"}
@@ -130,34 +133,6 @@ async def delays(stack: Stack, since_ms: int, until_ms: int) -> tuple[float, flo
         await connection.close()
 
 
-class Sink:
-    """An endpoint that takes every webhook and counts the events."""
-
-    def __init__(self) -> None:
-        self.events = 0
-        self.url = ""
-        self._runner: web.AppRunner | None = None
-
-    async def __aenter__(self) -> Self:
-        app = web.Application(client_max_size=4 << 20)
-        app.router.add_post("/hook", self._take)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/hook"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-    async def _take(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        self.events += len(body["data"]) if body["type"] == "batch" else 1
-        return web.Response()
-
-
 async def prepare(stack: Stack, count: int) -> str:
     """Send `count` messages whose receipts the simulator keeps; return its address."""
     base = await stack.simulator()
@@ -191,8 +166,7 @@ async def storm(count: int, *, background: int, calm_s: float, window: int, with
     tree["webhooks"] = {"allow_loopback": True}
     async with Stack(tree) as stack, Sink() as sink:
         if with_webhooks:
-            wish = ("--url", sink.url, "--type", "message.delivered", "--batch-max", "100")
-            await stack.caudal("webhooks", "create", "--account", "demo", *wish)
+            await sink.subscribe(stack, "message.delivered")
         base = await prepare(stack, count)
         print(f"{count} receipts are held back; sending {background} messages/s")
         seen, sent, stop = Watch(), [], asyncio.Event()
@@ -239,6 +213,46 @@ async def storm(count: int, *, background: int, calm_s: float, window: int, with
             "  peak memory MB: " + ", ".join(f"{name} {mb:.0f}" for name, mb in sorted(seen.peak_mb.items()))
         )
         return await faults(stack, seen, count=count + len(sent))
+
+
+async def steady(rate: int, *, seconds: float, with_webhooks: bool) -> list[str]:
+    """Send `rate` messages a second, each with a receipt a second later; return what is wrong."""
+    tree = demo_tree(rate=f"{rate * 3}/s", window=200, receipt_delay="1s")
+    tree["webhooks"] = {"allow_loopback": True}
+    async with Stack(tree) as stack, Sink() as sink:
+        if with_webhooks:
+            await sink.subscribe(stack, "message.delivered")
+        seen, sent, stop = Watch(), [], asyncio.Event()
+        watching = asyncio.create_task(watch(stack, seen), name="steady.watch")
+        sending = asyncio.create_task(send_steadily(stack, rate, sent, stop), name="steady.send")
+        await asyncio.sleep(WARM_S)
+        (before, _), used, began, first = (
+            await processing(stack),
+            await usage(stack),
+            time.monotonic(),
+            len(sent),
+        )
+        await asyncio.sleep(seconds)
+        (after, parked), used_after = await processing(stack), await usage(stack)
+        took_s, count = time.monotonic() - began, len(sent) - first
+        stop.set()
+        await sending
+        ledger = Ledger(accepted={str(n): ("", "") for n in range(len(sent))})
+        await until_settled(stack, ledger, limit_s=120)
+        if with_webhooks:
+            await until_called_back(sink, len(sent))
+        watching.cancel()
+        stored = max(after.values(), default=0) - max(before.values(), default=0)
+        show(f"steady {rate}/s", count, took_s, used, used_after)
+        waited = [quantile(before, after, share) for share in (0.5, 0.95, 0.99)]
+        print(f"  {stored:.0f} receipts stored, {stored / took_s:.0f}/s; parked first {parked:.0f}")
+        print("  received to stored p50, p95, p99: at most " + ", ".join(f"{one:g} s" for one in waited))
+        found = await faults(stack, seen, count=len(sent))
+        if count < 0.97 * rate * took_s:
+            found.append(f"the generator sent {count / took_s:.0f}/s, wanted {rate}/s: an invalid run")
+        if waited[1] > MAX_STORED_P95_S:
+            found.append(f"p95 from received to stored is {waited[1]:g} s, the limit is {MAX_STORED_P95_S:g}")
+        return found
 
 
 def look_every_s(count: int) -> float:
@@ -297,10 +311,16 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=100, help="receipts the carrier sends unanswered")
     parser.add_argument("--webhooks", action="store_true", help="call every delivery back")
     parser.add_argument("--calm", type=float, default=8.0, help="seconds before the release")
+    parser.add_argument(
+        "--rate", type=int, default=0, help="messages per second, each with its receipt; no storm"
+    )
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long that rate is held")
     chosen = parser.parse_args()
     print(f"{psutil.cpu_count()} cores, load {psutil.getloadavg()[0]:.2f} before the run")
     wrong = asyncio.run(
-        storm(
+        steady(chosen.rate, seconds=chosen.seconds, with_webhooks=chosen.webhooks)
+        if chosen.rate
+        else storm(
             chosen.count,
             background=chosen.background,
             calm_s=chosen.calm,

@@ -6,7 +6,7 @@ Virtual time, so every run is exact and repeatable. code-style.md, property 6; s
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from adapters.smpp.pacing import BindPace
+from adapters.pace.pacing import BindPace
 from tests.support.virtual_carrier import FixedWindow, Seen, SlidingWindow, TokenBucket, VirtualBind
 from throttling.gcra import Gcra
 from throttling.rates import SECOND_NS, Rate

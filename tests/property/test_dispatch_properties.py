@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.bus.codec import decode
+from gateway.bus.members import assigned_to
 from gateway.dispatch.board import CarrierBoard, Health
 from gateway.dispatch.conclude import moved
-from gateway.dispatch.members import assigned_to
 from tests.support.lane_rig import a_message
 
 NAMES = st.lists(st.text("abcdefgh", min_size=1, max_size=6), min_size=1, max_size=8, unique=True)

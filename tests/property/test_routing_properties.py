@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.message import MessageClass
+from gateway.domain.message import Channel, MessageClass
 from gateway.policy.routing import NoRoute, Plan, RouteQuery, RouteRule, RouteTable, Verdict
 
 CARRIERS = ("a", "b", "c", "d")
@@ -28,6 +28,7 @@ queries = st.builds(
     sender=st.sampled_from(["ACME", "12345"]),
     prefer=st.just(()),
     failover=st.just(True),
+    channel=st.just(Channel.SMS),
 )
 
 

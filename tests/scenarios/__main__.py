@@ -5,7 +5,7 @@ import inspect
 import json
 import sys
 
-from tests.scenarios import dispatch
+from tests.scenarios import channels, dispatch, scale_out, webhooks
 
 SCENARIOS = {
     "rate": dispatch.rate,
@@ -13,6 +13,10 @@ SCENARIOS = {
     "otp-under-campaign": dispatch.otp_under_campaign,
     "outage": dispatch.outage,
     "handover": dispatch.handover,
+    "kafka-handover": scale_out.kafka_handover,
+    "scale-out": scale_out.scale_out,
+    "channels": channels.channels,
+    "slow-webhooks": webhooks.slow_webhooks,
 }
 
 
@@ -29,7 +33,8 @@ def main() -> int:
         if key not in known:
             print(f"{sys.argv[1]} has no option {name}; it has {', '.join('--' + one for one in known)}")
             return 2
-        options[key] = type(known[key].default)(float(value))
+        kind = type(known[key].default)
+        options[key] = value if kind is str else kind(float(value))
     try:
         figures = asyncio.run(scenario(**options))
     except AssertionError as error:

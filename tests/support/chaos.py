@@ -94,8 +94,9 @@ class Chaos:
                     spoilt = bytearray(octets)
                     spoilt[self._random.randrange(len(spoilt))] ^= 1 << self._random.randrange(8)
                     octets = bytes(spoilt)
-                for start in range(0, len(octets), self.slice_octets or len(octets)):
-                    writer.write(octets[start : start + (self.slice_octets or len(octets))])
+                size = self.slice_octets or len(octets)  # as it was when we began: it may change meanwhile
+                for start in range(0, len(octets), size):
+                    writer.write(octets[start : start + size])
                     await writer.drain()
-                    if self.slice_octets:
+                    if size < len(octets):
                         await asyncio.sleep(0)

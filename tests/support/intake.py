@@ -19,6 +19,7 @@ from gateway.ingress.app import Deps, build_app
 from gateway.intake.backlog import Backlog
 from gateway.intake.entry import Intake
 from gateway.intake.journal import Journal, JournalLimits
+from gateway.intake.lookups import LookUps
 from gateway.intake.metrics import IntakeMetrics
 from gateway.intake.prepare import Preparer
 from gateway.policy.routing import RouteRule, RouteTable
@@ -67,19 +68,21 @@ class Durable:
 
 
 class MemoryDatabase:
-    """Transactions one at a time. `fail_next` makes the next commit raise, `hold` makes transactions wait."""
+    """Transactions one at a time. `fail_next` makes the next commit raise, `hold` makes transactions wait; `held`: one does."""
 
     def __init__(self) -> None:
         self.durable = Durable()
         self.commits = 0
         self.fail_next = 0
         self.hold: asyncio.Event | None = None
+        self.held = asyncio.Event()
         self._lock = asyncio.Lock()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Durable]:
         async with self._lock:
             if self.hold is not None:
+                self.held.set()
                 await self.hold.wait()
             work = copy.copy(self.durable)
             work.keys, work.refs = dict(work.keys), dict(work.refs)
@@ -311,7 +314,7 @@ class Bench:
             clock=self.clock,
             metrics=self.metrics,
             new_id=new_id,
-            webhooks=webhooks,
+            look_ups=LookUps(webhooks=webhooks),
             max_batch_messages=max_batch_messages,
         )
         self.missing: dict[str, str] = {}

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -24,20 +25,19 @@ class KafkaServer:
     def __init__(self, state: Path) -> None:
         self._state = state
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.socket() as one, socket.socket() as next_one:
-            # The controller takes the port after the broker's.
-            while True:
-                one.bind(("127.0.0.1", 0))
-                port = one.getsockname()[1]
-                with contextlib.suppress(OSError):
-                    next_one.bind(("127.0.0.1", port + 1))
-                    break
-        self.port = port
+        self.port = port = _free_pair()
+        # Where clients are sent to: to a proxy, if there is one in front.
+        self.advertised_port = port
         self.bootstrap = f"127.0.0.1:{port}"
 
     def start(self) -> None:
         """Start it and wait until it takes connections."""
-        environment = {**os.environ, "KAFKA_PORT": str(self.port), "KAFKA_STATE": str(self._state / "state")}
+        environment = {
+            **os.environ,
+            "KAFKA_PORT": str(self.port),
+            "KAFKA_ADVERTISED_PORT": str(self.advertised_port),
+            "KAFKA_STATE": str(self._state / "state"),
+        }
         with (self._state / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 ["/bin/sh", str(SCRIPT)], env=environment, stdout=log, stderr=log, start_new_session=True
@@ -49,6 +49,12 @@ class KafkaServer:
             assert self._process.poll() is None, (self._state / "log").read_text()[-2000:]
             assert time.monotonic() < deadline, f"Kafka is not up after {START_S:.0f} s"
             time.sleep(0.2)
+
+    @property
+    def pid(self) -> int:
+        """The process, once started."""
+        assert self._process is not None
+        return self._process.pid
 
     def kill(self, signum: int = signal.SIGKILL) -> None:
         """End it and what it started."""
@@ -65,6 +71,16 @@ class KafkaServer:
         """SIGCONT."""
         assert self._process is not None
         os.killpg(self._process.pid, signal.SIGCONT)
+
+
+def _free_pair() -> int:
+    """Return a free port whose next one is free, for the controller: not of those that outgoing connections get."""
+    while True:
+        port = random.randrange(15_000, 30_000, 2)
+        with contextlib.suppress(OSError), socket.socket() as one, socket.socket() as next_one:
+            one.bind(("127.0.0.1", port))
+            next_one.bind(("127.0.0.1", port + 1))
+            return port
 
 
 @pytest.fixture(scope="session")

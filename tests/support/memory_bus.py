@@ -5,11 +5,13 @@ when it fails. `failing` makes every write raise, `lost_answers` lets a commit h
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from zlib import crc32
 
 from gateway.bus.codec import decode
+from gateway.bus.topics import lanes
+from gateway.dispatch.plan import CarrierPlan
 from gateway.ports.bus import Commit, Lag, Position, Record, Stored, Transaction
 from gateway.ports.dispatch_store import DeferredRow, Lease
 from gateway.ports.record_store import DeadRow
@@ -71,6 +73,13 @@ class MemoryBus:
             log = self.logs.setdefault(topic, [])
             log += [[] for _ in range(count - len(log))]
 
+    def make_lanes(self, plans: Sequence[CarrierPlan]) -> None:
+        """Make the lanes of these plans, as the wiring does before dispatch hears of them."""
+        for plan in plans:
+            for topic in lanes(plan.carrier):
+                log = self.logs.setdefault(topic, [])
+                log += [[] for _ in range(plan.shards - len(log))]
+
     async def register_group(self, group: str, topics: Sequence[str]) -> None:
         for topic in topics:
             for partition in range(len(self.logs[topic])):
@@ -111,6 +120,10 @@ class MemoryBus:
         self.commits += commits
         for commit in commits:
             self.positions[commit.group, commit.topic, commit.partition] = commit.position
+
+    async def hold(self, group: str, topic: str, offsets: Mapping[int, int], *, tx: Transaction) -> bool:
+        stored = {number: self.positions.get((group, topic, number), Position()).offset for number in offsets}
+        return stored == dict(offsets)
 
     async def position(self, group: str, topic: str, partition: int) -> Position:
         return self.positions.get((group, topic, partition), Position())

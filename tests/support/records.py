@@ -7,7 +7,8 @@ from uuid import UUID
 from prometheus_client import CollectorRegistry
 
 from dlr.aggregate import weigh
-from dlr.consumer import DlrConsumer, DlrMetrics
+from dlr.consumer import DlrConsumer
+from dlr.metrics import DlrMetrics
 from dlr.parking import Parking, ParkingMetrics, ParkingSweeper
 from dlr.silence import SilenceSweeper
 from gateway.bus.codec import encode
@@ -161,6 +162,7 @@ class BackHalf:
             "db": self.db,
             "submissions": self.submissions,
             "parked": self.parked,
+            "states": self.recorder.states,
             "clock": self.clock,
             "metrics": self.dlr_metrics,
             "reader_metrics": self.reader_metrics,

@@ -14,6 +14,12 @@ BIN = Path(sys.executable).parent
 class Smsc:
     """One running simulator. Use `async with Smsc("--mps", "200") as smsc`."""
 
+    command: tuple[str, ...] = (
+        "smsc",
+        *("--port", "0", "--http-port", "0", "--system-id", "caudal", "--password", "demo"),
+    )
+    ports: tuple[str, str] = ("smpp_port", "http_port")
+
     def __init__(self, *arguments: str) -> None:
         self._arguments = arguments
         self._process: asyncio.subprocess.Process | None = None
@@ -24,8 +30,7 @@ class Smsc:
     async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
             str(BIN / "loadtest"),
-            "smsc",
-            *("--port", "0", "--http-port", "0", "--system-id", "caudal", "--password", "demo"),
+            *self.command,
             "--die-with-parent",
             *self._arguments,
             stdout=asyncio.subprocess.PIPE,
@@ -36,8 +41,8 @@ class Smsc:
             assert line, "the simulator ended while starting"
             if line.startswith(b"{") and (facts := json.loads(line)).get("event") == "listening":
                 break
-        self.port = facts["smpp_port"]
-        self.url = f"http://127.0.0.1:{facts['http_port']}"
+        self.port, control_port = (facts[name] for name in self.ports)
+        self.url = f"http://127.0.0.1:{control_port}"
         self._http = aiohttp.ClientSession()
         return self
 
@@ -60,6 +65,12 @@ class Smsc:
             **settings,
         }
 
+    @property
+    def pid(self) -> int:
+        """The process."""
+        assert self._process is not None
+        return self._process.pid
+
     async def get(self, path: str) -> Any:
         """Fetch a page of its HTTP API."""
         assert self._http is not None
@@ -73,16 +84,21 @@ class Smsc:
             assert answer.status == 200, await answer.text()
             return await answer.json()
 
+    async def originate(self, **wish: Any) -> None:
+        """Let it send a deliver_sm of our making."""
+        assert self._http is not None
+        async with self._http.post(self.url + "/mo", json=wish) as answer:
+            assert answer.status == 200, await answer.text()
+
     async def reset(self) -> None:
         """Forget what it has recorded."""
         assert self._http is not None
         async with self._http.post(self.url + "/reset") as answer:
             assert answer.status == 200
 
-    async def messages(self) -> list[dict[str, Any]]:
-        """Return its whole record."""
+    async def messages(self, *, after: int = -1) -> list[dict[str, Any]]:
+        """Return its record, whole or from behind a number on."""
         found: list[dict[str, Any]] = []
-        after = -1
         while True:
             page = await self.get(f"/messages?after={after}&limit=10000")
             assert page["forgotten"] == 0

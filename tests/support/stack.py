@@ -29,7 +29,7 @@ def toml(tree: dict[str, Any], prefix: str = "") -> str:
         if isinstance(value, dict):
             tables.append(f"\n[{path}]\n" + toml(value, f"{path}."))
         elif isinstance(value, list) and value and isinstance(value[0], dict):
-            tables.extend(f"\n[[{path}]]\n" + toml(one) for one in value)
+            tables.extend(f"\n[[{path}]]\n" + toml(one, f"{path}.") for one in value)
         else:
             plain.append(f"{key} = {json.dumps(value)}\n")
     return "".join(plain) + "".join(tables)
@@ -85,7 +85,14 @@ def copy_cluster(state_dir: Path) -> None:
 class Stack:
     """One running gateway. Use `async with Stack(tree) as stack`."""
 
-    def __init__(self, tree: dict[str, Any] | None = None, *, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        tree: dict[str, Any] | None = None,
+        *,
+        folder: Path | None = None,
+        serve: list[str] | None = None,
+    ) -> None:
+        self._serve = serve or [str(BIN / "caudal"), "serve"]
         self._tree = demo_tree() if tree is None else tree
         self._own_folder = folder is None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="cdl"))
@@ -117,8 +124,7 @@ class Stack:
         if "database_url" not in self._tree and not (self.folder / "var").exists():
             await asyncio.to_thread(copy_cluster, self.folder / "var")
         self.process = await asyncio.create_subprocess_exec(
-            str(BIN / "caudal"),
-            "serve",
+            *self._serve,
             cwd=self.folder,
             env=self.environment,
             stdout=asyncio.subprocess.PIPE,

@@ -22,6 +22,7 @@ from dlr.webhooks.service import WebhookService
 from dlr.webhooks.shard import DeliverySettings
 from dlr.webhooks.signing import make_secret
 from gateway.bus.codec import encode
+from gateway.bus.members import Membership
 from gateway.bus.postgres import PostgresBus
 from gateway.bus.reader_metrics import ReaderMetrics
 from gateway.bus.topics import ESME, WEBHOOK_GROUP, WEBHOOKS
@@ -183,13 +184,17 @@ class Rig:
         self.settings = DeliverySettings(**{"tick_s": 0.05, "linger_s": 0.01, "stop_s": 2.0, **settings})
         self.registry = CollectorRegistry()
         self.service: WebhookService | None = None
+        self.membership: Membership | None = None
         self.directory: Directory | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def start(self, owner: str = "one") -> "Rig":
+    async def start(
+        self, owner: str = "one", *, partitions: int = 1, membership: Membership | None = None
+    ) -> "Rig":
         await self.bus.start()
-        await self.bus.ensure_topics({WEBHOOKS: 1, ESME: 1})
+        await self.bus.ensure_topics({WEBHOOKS: partitions, ESME: 1})
         await self.bus.register_group(WEBHOOK_GROUP, [WEBHOOKS])
+        self.membership = membership
         self.run(owner)
         return self
 
@@ -207,6 +212,7 @@ class Rig:
                 guard or Guard(allow_loopback=True), clock=self.clock, timeout_s=timeout_s, connect_s=1.0
             ),
             leases=PostgresLeases(self.db),
+            membership=self.membership,
             clock=self.clock,
             metrics=WebhookMetrics(self.registry),
             reader_metrics=ReaderMetrics(self.registry),

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from adapters.smpp.pacing import BindPace
+from adapters.pace.pacing import BindPace
 from tests.support.virtual_carrier import TokenBucket, VirtualBind
 from throttling.aimd import FIRST_HOLD_NS, PAUSE_NS, WAIT_FOR_ANSWER, Aimd
 from throttling.gcra import Gcra

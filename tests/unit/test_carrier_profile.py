@@ -271,7 +271,7 @@ def checked(text: str) -> tuple[int, str]:
 def test_config_check_is_content_with_the_example(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TELCO_A_PASSWORD", "secret")
     code, said = checked((ROOT / "caudal.example.toml").read_text())
-    assert (code, said) == (0, "caudal.toml: fine, 1 carriers, 1 routes\n")
+    assert (code, said) == (0, "caudal.toml: fine, 2 carriers, 1 routes\n")
 
 
 def test_config_check_finds_a_password_that_is_not_there() -> None:

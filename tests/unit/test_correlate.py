@@ -125,6 +125,35 @@ def test_f14_news_on_the_way_to_the_final_state_only_goes_forward(
     assert judge(before, receipt(comes)) is effect
 
 
+@pytest.mark.parametrize(
+    ("stat", "read_at", "comes", "effect"),
+    [
+        ("DELIVERED", None, M.READ, Effect.READ),
+        ("DELIVERED", 5_000, M.READ, Effect.DUPLICATE),
+        ("DELIVERED", 5_000, M.DELIVERED, Effect.DUPLICATE),
+        ("DELIVERED", 5_000, M.UNDELIVERABLE, Effect.CONFLICT),
+        ("READ", None, M.READ, Effect.DUPLICATE),
+        ("READ", None, M.DELIVERED, Effect.LATE),
+        ("READ", None, M.ENROUTE, Effect.LATE),
+        ("READ", None, M.EXPIRED, Effect.CONFLICT),
+    ],
+)
+def test_read_is_more_than_delivered_and_changes_no_state(
+    stat: str, read_at: int | None, comes: MessageState, effect: Effect
+) -> None:
+    before = submission(receipt_state=State.DELIVERED, receipt_stat=stat, read_at=read_at)
+    assert judge(before, receipt(comes)) is effect
+    assert current_state(after(before, receipt(comes), effect)) is State.DELIVERED
+
+
+def test_read_delivers_what_nothing_was_known_of_and_is_remembered_when_it_comes_after() -> None:
+    assert judge(submission(), receipt(M.READ)) is Effect.APPLIED
+    assert after(submission(), receipt(M.READ), Effect.APPLIED).receipt_state is State.DELIVERED
+    delivered = submission(receipt_state=State.DELIVERED, receipt_stat="DELIVERED")
+    read = after(delivered, receipt(M.READ), Effect.READ)
+    assert (read.receipt_stat, read.read_at) == ("DELIVERED", 5_000)
+
+
 def test_f14_a_notification_of_a_final_state_does_not_bar_the_way() -> None:
     before = submission(receipt_state=State.SUBMITTED, receipt_stat=M.DELIVERED.value)
     assert judge(before, receipt(M.ENROUTE)) is Effect.APPLIED

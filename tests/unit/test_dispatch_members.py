@@ -8,8 +8,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from gateway.bus import topics
+from gateway.bus.members import Membership, assigned_to
 from gateway.dispatch.conclude import lane_record
-from gateway.dispatch.members import Membership, assigned_to
 from gateway.dispatch.metrics import DispatchMetrics
 from gateway.dispatch.plan import CarrierPlan, DispatchSettings
 from gateway.dispatch.supervisor import DispatchSupervisor
@@ -89,6 +89,7 @@ class Process:
 
     def __init__(self, world: World, owner: str, plans: tuple[CarrierPlan, ...]) -> None:
         self.registry = CollectorRegistry()
+        world.bus.make_lanes(plans)
         self.supervisor = DispatchSupervisor(
             plans,
             owner=owner,
@@ -145,8 +146,7 @@ def test_free_shard_of_another_is_taken_only_after_a_while_and_kept_for_a_while(
             return int(self.now_s * 1e9)
 
     clock = Clock()
-    settings = DispatchSettings(orphan_after_s=4, stand_in_s=60)
-    membership = Membership("a", clock=clock, settings=settings)
+    membership = Membership("a", clock=clock, orphan_after_s=4, stand_in_s=60)
     mine = next(shard for shard in range(2) if assigned_to(CARRIER, shard, ["a", "b"]) == "a")
     assert membership.may_take(CARRIER, 0)
     assert membership.may_take(CARRIER, 1)
@@ -275,14 +275,14 @@ async def test_reload_leaves_equal_plans_alone_and_changes_the_others(world):
     process = world.process("host-a", kept, adjusted, changed, removed)
     await until(lambda: process.supervisor.is_ready)
     links = {link.carrier: link for link in world.links}
-    await process.supervisor.reload(
-        [
-            world.plan("kept"),
-            world.plan("adjusted", rate="300/s", window_slots=25),
-            world.plan("changed", access="two"),
-            world.plan("added"),
-        ]
-    )
+    wanted = [
+        world.plan("kept"),
+        world.plan("adjusted", rate="300/s", window_slots=25),
+        world.plan("changed", access="two"),
+        world.plan("added"),
+    ]
+    world.bus.make_lanes(wanted)
+    await process.supervisor.reload(wanted)
     await until(lambda: process.supervisor.is_ready)
     pictures = {str(picture["carrier"]): picture for picture in process.supervisor.explain()}
     assert set(pictures) == {"kept", "adjusted", "changed", "added"}
@@ -299,6 +299,7 @@ async def test_reload_leaves_equal_plans_alone_and_changes_the_others(world):
 async def test_more_shards_get_partitions_and_workers_and_fewer_do_not_strand_messages(world):
     process = world.process("host-a", world.plan(shards=1))
     await until(lambda: process.supervisor.is_ready)
+    world.bus.make_lanes([world.plan(shards=3)])
     await process.supervisor.reload([world.plan(shards=3)])
     await until(lambda: process.shards == {0, 1, 2})
     await process.supervisor.reload([replace(world.plan(shards=2), access="new")])

@@ -34,8 +34,10 @@ class Process:
         self.bus = bus
         self.leases = leases
         self.links: dict[tuple[str, int], list[FakeLink]] = {}
+        plans = [self._plan(carrier, shards) for carrier in carriers]
+        bus.make_lanes(plans)
         self.supervisor = DispatchSupervisor(
-            [self._plan(carrier, shards) for carrier in carriers],
+            plans,
             owner=owner,
             bus=bus,
             db=bus.db,

@@ -99,7 +99,7 @@ async def test_a_cancelled_request_does_not_disturb_its_neighbours():
     b.database.hold = asyncio.Event()
     async with running(b) as journal:
         first = await started(journal.submit(submission(b)))
-        await asyncio.sleep(0.01)  # its flush has begun and waits for the database
+        await b.database.held.wait()  # its flush has begun
         waiting, cancelled, other = await started(*(journal.submit(submission(b)) for _ in range(3)))
         cancelled.cancel()
         first[0].cancel()
@@ -131,13 +131,13 @@ async def test_a_flush_that_hangs_is_given_up_at_its_deadline():
 
 
 async def test_what_waited_too_long_is_given_up_without_a_transaction():
-    b = bench(max_wait_s=0.02)
+    b = bench(max_wait_s=0.2)
     b.database.hold = asyncio.Event()
     async with running(b) as journal:
         first = await started(journal.submit(submission(b)))
-        await asyncio.sleep(0.01)
+        await b.database.held.wait()
         late = await started(journal.submit(submission(b)))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.25)
         b.database.hold.set()
         assert await late[0] == NotKept("timeout")
         assert await first[0] == Kept(202, b"{}")
@@ -182,7 +182,7 @@ async def test_a_cancelled_loop_leaves_nobody_waiting():
     b.database.hold = asyncio.Event()
     loop = asyncio.create_task(b.journal.run())
     in_flush = await started(b.journal.submit(submission(b)))
-    await asyncio.sleep(0.01)
+    await b.database.held.wait()
     waiting = await started(b.journal.submit(submission(b)))
     loop.cancel()
     assert [await task for task in (*in_flush, *waiting)] == [NotKept("unavailable"), NotKept("closed")]

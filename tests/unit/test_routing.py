@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from gateway.domain.message import MessageClass
+from gateway.domain.message import Channel, MessageClass
 from gateway.policy.routing import (
     Candidate,
     NoRoute,
@@ -129,7 +129,7 @@ def test_the_cheaper_of_equal_rules_comes_first_and_the_dearer_ones_follow():
         RouteRule(("a",), cost=Decimal("0.012"), weight=1000),
         RouteRule(("b",), cost=Decimal("0.0119")),
     )
-    assert routes.decide(query()) == Plan("b", ("a", "c"), "rule 3, prefix any")
+    assert routes.decide(query()) == Plan("b", ("a", "c"), "rule 3, prefix any", Decimal("0.0119"))
 
 
 def test_equal_costs_share_by_weight_before_the_dearer_rule():
@@ -213,3 +213,57 @@ def test_the_memory_of_decisions_is_bounded(monkeypatch):
 def test_a_rule_with_an_unusable_carrier_is_refused(rule):
     with pytest.raises(ValueError, match="rule 1"):
         table(rule)
+
+
+WHATSAPP = {"b": Channel.WHATSAPP, "c": Channel.WHATSAPP}
+
+
+def by_channel(*rules, channels=WHATSAPP):
+    return RouteTable(rules, carriers=CARRIERS, channels=channels)
+
+
+def on(channel, **wishes):
+    return query(**wishes)._replace(channel=channel)
+
+
+def test_a_message_only_gets_carriers_of_its_channel():
+    routes = by_channel(RouteRule(("a", "b"), prefix="52"), RouteRule(("c", "a"), cost=Decimal("0.05")))
+    assert order(routes.decide(on(Channel.SMS))) == ("a",)
+    assert order(routes.decide(on(Channel.WHATSAPP))) == ("b",)
+    assert routes.decide(on(Channel.WHATSAPP, recipient=CO)) == Plan(
+        "c", (), "rule 2, prefix any", Decimal("0.05")
+    )
+    assert routes.decide(on(Channel.RCS)) == NoRoute()
+    assert (routes.carriers_of(Channel.WHATSAPP), routes.channel_of("a"), routes.channel_of("x")) == (
+        ("b", "c"),
+        Channel.SMS,
+        None,
+    )
+
+
+def test_a_channel_that_no_rule_names_has_all_of_its_carriers():
+    routes = by_channel(RouteRule(("a",), prefix="52"))
+    assert routes.decide(on(Channel.WHATSAPP, recipient=CO)) == Plan("b", ("c",), "rule 2, prefix any")
+    assert routes.decide(on(Channel.SMS, recipient=CO)) == NoRoute()
+    assert order(by_channel().decide(on(Channel.WHATSAPP))) == ("b", "c")
+
+
+def test_a_rule_without_carriers_of_the_channel_does_not_fit_and_does_not_share():
+    routes = by_channel(RouteRule(("a",), weight=3), RouteRule(("b",)), RouteRule(("c",)))
+    found = routes.explain(on(Channel.WHATSAPP))
+    assert [(one.verdict is Verdict.MISFIT, one.share) for one in found.rules] == [
+        (True, 0.0),
+        (False, 0.5),
+        (False, 0.5),
+    ]
+    assert "of channel whatsapp" in found.rules[0].reason
+    assert {one.carrier for one in found.candidates} == {"b", "c"}
+
+
+def test_a_preferred_carrier_must_be_of_the_channel():
+    routes = by_channel(RouteRule(("a", "b"), cost=Decimal("0.02")))
+    assert routes.decide(on(Channel.WHATSAPP, prefer=["c", "a"])) == UnknownCarrier("a", 1)
+    assert order(routes.decide(on(Channel.WHATSAPP, prefer=["c"]))) == ("c", "b")
+    found = routes.decide(on(Channel.SMS, prefer=["a"]))
+    assert isinstance(found, Plan)
+    assert found.cost == Decimal("0.02")

@@ -18,9 +18,9 @@ log = structlog.get_logger()
 number = sys.argv[1]
 for key in ("recipient", "to", "destination_addr", "detail"):
     for written in (number, "+" + number, f"to {number} failed"):
-        log.warning("submit.refused", **{key: written})
+        log.warning(f"submit.refused.{key}", **{key: written})
 for key in ("text", "short_message", "body", "password"):
-    log.warning("submit.refused", **{key: "the code is 4815"})
+    log.warning(f"submit.refused.{key}", **{key: "the code is 4815"})
 try:
     raise ValueError(f"no route to {number}")
 except ValueError:

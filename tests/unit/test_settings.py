@@ -10,6 +10,9 @@ from pydantic import BaseModel
 
 from gateway.settings import (
     AddressingSettings,
+    CarrierCommon,
+    CarrierSettings,
+    HttpCarrierSettings,
     ProfileSettings,
     Settings,
     SettingsError,
@@ -148,10 +151,16 @@ def keys_of(model: type[BaseModel], *path: str) -> Iterator[tuple[str, ...]]:
         inner = next(
             (kind for kind in (field.annotation, *get_args(field.annotation)) if is_section(kind)), None
         )
-        if inner is None or inner is AddressingSettings:
+        if key == "carriers":
+            yield from keys_of(CarrierSettings, key, "telco_a")
+            shared = {*CarrierCommon.model_fields, "tls", "retry", "callbacks"}
+            yield from (
+                found for found in keys_of(HttpCarrierSettings, key, "telco_h") if found[2] not in shared
+            )
+        elif inner is None or inner is AddressingSettings:
             yield (*path, key)
         else:
-            yield from keys_of(inner, *path, *([key, "telco_a"] if key == "carriers" else [key]))
+            yield from keys_of(inner, *path, key)
 
 
 def is_section(kind: object) -> bool:

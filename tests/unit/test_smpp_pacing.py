@@ -4,8 +4,8 @@ from collections import Counter, deque
 
 import pytest
 
+from adapters.pace.pacing import BindPace, ThrottledSegments, limiter
 from adapters.smpp.classify import classify
-from adapters.smpp.pacing import BindPace, ThrottledSegments, limiter
 from adapters.smpp.profile import CarrierProfile
 from adapters.smpp.reconnect import Reconnect
 from adapters.smpp.wire import constants as c

@@ -2,12 +2,13 @@ import pytest
 
 from adapters.smpp.wire import constants as c
 from adapters.smpp.wire.pdus import DataSm, SubmitSm, Tlv
-from loadtest.smsc.behaviour import TAKEN, Behaviour, HiddenLimit, parse_errors
+from loadtest.delays import Delay, parse_duration_ns
+from loadtest.rates import HiddenLimit
+from loadtest.smsc.behaviour import TAKEN, Behaviour, parse_errors
 from loadtest.smsc.checks import as_submit, is_smpp_time, submit_status
-from loadtest.smsc.delays import Delay, parse_duration_ns
 from loadtest.smsc.receipts import DELIVERED, EXPIRED, UNDELIVERABLE
 from loadtest.smsc.settings import SmscSettings
-from loadtest.smsc.ticks import TickQueue
+from loadtest.ticks import TickQueue
 
 MS = 1_000_000
 NUMBER = "5255123456"

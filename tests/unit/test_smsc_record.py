@@ -5,8 +5,8 @@ import pytest
 from adapters.smpp.wire import constants as c
 from adapters.smpp.wire.codec import decode_deliver_sm
 from adapters.smpp.wire.pdus import SubmitSm, Tlv
+from loadtest.rates import SECOND_NS, ArrivalWatch, WindowScan
 from loadtest.smsc import record as columns
-from loadtest.smsc.rates import SECOND_NS, ArrivalWatch, WindowScan
 from loadtest.smsc.receipts import (
     DELIVERED,
     UNDELIVERABLE,

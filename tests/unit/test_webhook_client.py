@@ -105,11 +105,30 @@ async def test_a_connection_that_the_endpoint_closed_while_idle_is_made_again(cl
     assert connections == 2
 
 
-@pytest.mark.parametrize("text", ["7", "7.5", "Wed, 21 Oct 2026 07:28:00 GMT", "-1", "nan", "inf", "x"])
+@pytest.mark.parametrize("text", ["7", "7.5", "-1", "nan", "inf", "x"])
 async def test_retry_after_is_read_where_it_is_a_number(client: Client, text: str) -> None:
     async with receiving(lambda _: web.Response(status=503, headers={"retry-after": text})) as receiver:
         answer = await post(client, receiver.url)
     assert answer.retry_after_s == (float(text) if text[0] == "7" else None)
+
+
+@pytest.mark.parametrize(
+    ("date", "wait_s"),
+    [
+        ("Wed, 25 Nov 2026 12:00:00 GMT", 90.0),
+        ("Wed, 25 Nov 2026 12:01:30 GMT", 0.0),
+        ("Wed, 25 Nov 2026 13:00:00 GMT", 0.0),
+        ("Sunday, 25-Nov-26 12:01:00 GMT", 30.0),
+        ("soon", None),
+    ],
+)
+async def test_a_date_in_retry_after_counts_from_the_endpoints_own_clock(
+    client: Client, date: str, wait_s: float | None
+) -> None:
+    headers = {"retry-after": "Wed, 25 Nov 2026 12:01:30 GMT", "date": date}
+    async with receiving(lambda _: web.Response(status=503, headers=headers)) as receiver:
+        answer = await post(client, receiver.url)
+    assert answer.retry_after_s == wait_s
 
 
 async def test_a_url_that_the_settings_no_longer_allow_is_blocked() -> None:

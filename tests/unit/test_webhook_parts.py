@@ -26,6 +26,7 @@ from dlr.webhooks.payloads import (
     unknown_types,
 )
 from dlr.webhooks.schedule import OPEN_AFTER, SCHEDULE_S, Circuit, Schedule, batch_limit
+from dlr.webhooks.shard import DeliverySettings
 from dlr.webhooks.signing import SecretError, key_of, make_secret, sign
 from gateway.bus.codec import EnvelopeError, encode
 from gateway.bus.watermark import Watermark
@@ -395,3 +396,10 @@ async def test_without_the_lease_nothing_is_written() -> None:
     with pytest.raises(LeaseLostError):
         await ledger.flush()
     assert there.calls == []
+
+
+def test_an_endpoints_limits_are_shared_by_the_shards_that_have_its_events() -> None:
+    settings = DeliverySettings(drain_per_s=500.0, max_backlog=1_000, max_posts=100)
+    of_four = settings.divided_by(4)
+    assert (of_four.drain_per_s, of_four.max_backlog, of_four.max_posts) == (125.0, 250, 100)
+    assert settings.divided_by(1) == settings

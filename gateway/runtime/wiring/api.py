@@ -13,7 +13,8 @@ from gateway.ingress.app import Deps, build_app
 from gateway.intake.backlog import Backlog
 from gateway.intake.entry import Intake
 from gateway.intake.journal import Journal, JournalLimits
-from gateway.intake.metrics import IntakeMetrics
+from gateway.intake.lookups import LookUps
+from gateway.intake.metrics import IntakeMetrics, LaneMetrics
 from gateway.intake.prepare import Preparer
 from gateway.runtime.admin import VERSION
 from gateway.runtime.carriers import route_table, segmentation_options, test_carrier
@@ -21,15 +22,19 @@ from gateway.runtime.desk import carrier_facts, make_desk
 from gateway.runtime.ids import new_id_source
 from gateway.runtime.pepper import load_pepper
 from gateway.runtime.server import ApiServer
+from gateway.runtime.whatsapp import approved_templates
+from gateway.runtime.wiring.callbacks import carrier_calls, make_callbacks
 from gateway.runtime.wiring.parts import Base
 from gateway.runtime.wiring.smppd import SmppServerPart
 from gateway.runtime.wiring.webhook_desk import make_webhook_desk
 from gateway.runtime.wiring.webhooks import webhook_guard
 from gateway.settings import Settings
 from gateway.store.accounts import Accounts, KeyCache
+from gateway.store.consents import PostgresConsents
 from gateway.store.deferred import PostgresDeferred
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbound_views import PostgresInboundViews
+from gateway.store.media import KnownMediaCache, PostgresMedia
 from gateway.store.parked import PostgresOrphans
 from gateway.store.views import PostgresViews
 from gateway.store.webhook_names import WebhookNamesCache
@@ -45,20 +50,17 @@ class ApiPart:
         metrics = IntakeMetrics(base.registry)
         pepper = load_pepper(settings)
         new_id = new_id_source()
-        self._preparer = Preparer(
-            route_table(settings),
-            new_id=new_id,
-            test_carrier=test_carrier(settings),
-            segmentation=_segmentation(settings),
-        )
+        self._preparer = _make_preparer(settings, new_id)
         self._backlog = Backlog(
             base.bus,
             carriers=carriers,
             clock=base.clock,
             max_lane_messages=settings.api.max_lane_messages,
+            metrics=LaneMetrics(base.registry),
         )
         self._desk = make_desk(base.db, settings)
         self._webhook_names = WebhookNamesCache(base.db, clock=base.clock)
+        self._consents = PostgresConsents(base.db, clock=base.clock)
         webhooks, self._webhook_client = make_webhook_desk(
             base.db,
             guard=webhook_guard(settings.webhooks),
@@ -71,6 +73,7 @@ class ApiPart:
         self._smppd: SmppServerPart | None = None
         if settings.smpp_server.enabled:
             self._smppd = SmppServerPart(base, intake=intake.direct(), pepper=pepper, new_id=new_id)
+        self._callbacks = make_callbacks(base)
         app = build_app(
             Deps(
                 intake=intake,
@@ -88,6 +91,11 @@ class ApiPart:
                 inbound=PostgresInboundViews(base.db),
                 webhooks=webhooks,
                 orphans=PostgresOrphans(base.db),
+                consents=self._consents,
+                callbacks=self._callbacks,
+                media=PostgresMedia(base.db),
+                max_media_octets=settings.media.max_account_octets,
+                new_id=new_id,
             )
         )
         self._server = ApiServer(
@@ -107,6 +115,7 @@ class ApiPart:
                 linger_ms=settings.api.linger_ms, max_pending_messages=settings.api.max_pending_messages
             ),
             on_flushed=metrics.flushed,
+            appends_outlive_transactions=settings.kafka.bootstrap is not None,
         )
         return Intake(
             preparer=self._preparer,
@@ -116,13 +125,18 @@ class ApiPart:
             clock=base.clock,
             metrics=metrics,
             new_id=new_id,
-            webhooks=self._webhook_names,
+            look_ups=LookUps(
+                webhooks=self._webhook_names,
+                media=KnownMediaCache(PostgresMedia(base.db), clock=base.clock),
+                consents=self._consents,
+            ),
             max_batch_messages=settings.api.max_batch_messages,
         )
 
     async def run(self) -> None:
         await self._keys.start(self._base.db)
         await self._webhook_names.start()
+        await self._consents.start()
         try:
             await self._serve()
         finally:
@@ -168,8 +182,20 @@ class ApiPart:
             route_table(settings),
             test_carrier=test_carrier(settings),
             segmentation=_segmentation(settings),
+            templates=approved_templates(settings),
         )
         self._desk.use(carrier_facts(settings))
+        self._callbacks.use(carrier_calls(settings))
+
+
+def _make_preparer(settings: Settings, new_id: Callable[[int], UUID]) -> Preparer:
+    return Preparer(
+        route_table(settings),
+        new_id=new_id,
+        test_carrier=test_carrier(settings),
+        segmentation=_segmentation(settings),
+        templates=approved_templates(settings),
+    )
 
 
 def _segmentation(settings: Settings) -> dict[str, SegmentationOptions]:

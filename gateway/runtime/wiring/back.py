@@ -5,14 +5,20 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from dlr.aggregate import weigh
-from dlr.consumer import DlrConsumer, DlrMetrics
+from dlr.consumer import DlrConsumer
+from dlr.metrics import DlrMetrics
 from dlr.parking import Parking, ParkingMetrics, ParkingSweeper
 from dlr.silence import SilenceSweeper
+from dlr.webhooks.directory import Directory
+from gateway.bus import topics
 from gateway.bus.reader_metrics import ReaderMetrics
+from gateway.bus.sharing import LeasedShare, PartitionShares
 from gateway.dispatch.deferrer import Deferrer
 from gateway.inbound.metrics import InboundMetrics
 from gateway.recorder.consumer import Recorder, RecorderMetrics
 from gateway.recorder.housekeeping import Housekeeper
+from gateway.recorder.states import States
+from gateway.runtime.wiring.channels import channel_workers
 from gateway.runtime.wiring.inbound import inbound_workers
 from gateway.runtime.wiring.parts import Base
 from gateway.runtime.wiring.smppd import receipt_collector
@@ -21,6 +27,8 @@ from gateway.settings import Settings
 from gateway.store.controls import PostgresControls
 from gateway.store.deferred import PostgresDeferred
 from gateway.store.idempotency import IdempotencyStore
+from gateway.store.leases import PostgresLeases, PostgresMembers
+from gateway.store.media import PostgresMedia
 from gateway.store.messages import PostgresMessages, PostgresSilence
 from gateway.store.parked import PostgresParked
 from gateway.store.partitions import Partitions
@@ -47,43 +55,102 @@ class _Keep:
         await self._work(now_ms)
 
 
-def _sweepers(base: Base) -> dict[str, _Periodic]:
-    """Return what comes round by itself: silence, deferred messages, what has had its time."""
+def _shares(base: Base) -> PartitionShares:
+    """Return who shares the partitions with the other processes of this role."""
+    return PartitionShares(
+        base.owner,
+        role="partitions",
+        leases=PostgresLeases(base.db),
+        members=PostgresMembers(base.db),
+        clock=base.clock,
+        stop_s=base.settings.drain_s,
+    )
+
+
+def _share(base: Base, shares: PartitionShares, group: str, topic: str) -> LeasedShare:
+    return shares.share(group, partitions=base.bus.partitions(topic))
+
+
+def _sweepers(base: Base, *, chores: LeasedShare) -> dict[str, _Periodic]:
+    """Return what comes round by itself: silence, deferred messages, what has had its time.
+
+    Deferred messages are any process's: rows that one has in hand are skipped by the others. The rest is harmless
+    when two do it, but it is work for one: who has the `chores`.
+    """
     clock, db, bus = base.clock, base.db, base.bus
-    idempotency, controls = IdempotencyStore(db), PostgresControls(db)
+
+    def one(work: Callable[[int], Awaitable[object]], *, every_s: float) -> Housekeeper:
+        return Housekeeper(_Keep(work), clock=clock, every_s=every_s, is_mine=lambda: chores.is_mine)
+
+    idempotency, controls, media = IdempotencyStore(db), PostgresControls(db), PostgresMedia(db)
+    days = base.settings.retention_days
     return {
-        "silence": SilenceSweeper(bus, store=PostgresSilence(db), clock=clock),
+        "partitions": Housekeeper(Partitions(db, retention_days=days), clock=clock),
+        "account_retention": Housekeeper(
+            AccountRetention(db, retention_days=days),
+            clock=clock,
+            every_s=_ACCOUNTS_EVERY_S,
+            is_mine=lambda: chores.is_mine,
+        ),
+        "silence": SilenceSweeper(
+            bus, store=PostgresSilence(db), clock=clock, is_mine=lambda: chores.is_mine
+        ),
         "deferrer": Deferrer(bus=bus, db=db, deferred=PostgresDeferred(db), clock=clock),
-        "retention": Housekeeper(_Keep(lambda _: bus.trim()), clock=clock, every_s=_TRIM_EVERY_S),
-        "purge": Housekeeper(
-            _Keep(lambda now_ms: idempotency.purge(now_ms=now_ms)), clock=clock, every_s=_PURGE_EVERY_S
-        ),
-        "purge_controls": Housekeeper(
-            _Keep(lambda now_ms: controls.purge(now_ms=now_ms)), clock=clock, every_s=_PURGE_EVERY_S
-        ),
+        "retention": one(lambda _: bus.trim(), every_s=_TRIM_EVERY_S),
+        "purge": one(lambda now_ms: idempotency.purge(now_ms=now_ms), every_s=_PURGE_EVERY_S),
+        "purge_media": one(lambda now_ms: media.purge(now_ms=now_ms), every_s=_PURGE_EVERY_S),
+        "purge_controls": one(lambda now_ms: controls.purge(now_ms=now_ms), every_s=_PURGE_EVERY_S),
     }
 
 
 class BackPart:
-    """Role `back`: recorder, dlr, deferred messages, sweepers, retention."""
+    """Role `back`: recorder, dlr, deferred messages, sweepers, retention; any number of processes share the partitions."""
 
     def __init__(self, base: Base) -> None:
-        settings, clock, db, bus = base.settings, base.clock, base.db, base.bus
-        carriers = tuple(settings.carriers)
+        carriers = tuple(base.settings.carriers)
         reader_metrics = ReaderMetrics(base.registry)
-        submissions, parked = PostgresSubmissions(), PostgresParked(db)
-        parking = Parking(bus, db=db, submissions=submissions, parked=parked, clock=clock)
         self._recorder_metrics = RecorderMetrics(base.registry, carriers=carriers)
         self._dlr_metrics = DlrMetrics(base.registry, carriers=carriers)
         self._inbound_metrics = InboundMetrics(base.registry, carriers=carriers)
-        directory, webhooks = webhook_workers(base, reader_metrics=reader_metrics)
+        self._shares = shares = _shares(base)
+        chores = shares.share("chores", partitions=1)
+        directory, webhooks = webhook_workers(
+            base, reader_metrics=reader_metrics, membership=shares.membership
+        )
         self._workers: dict[str, _Periodic] = {
-            "partitions": Housekeeper(Partitions(db, retention_days=settings.retention_days), clock=clock),
-            "account_retention": Housekeeper(
-                AccountRetention(db, retention_days=settings.retention_days),
-                clock=clock,
-                every_s=_ACCOUNTS_EVERY_S,
+            **webhooks,
+            **self._records(base, audience=directory, reader_metrics=reader_metrics),
+            **inbound_workers(
+                base,
+                metrics=self._inbound_metrics,
+                reader_metrics=reader_metrics,
+                audience=directory,
+                share=_share(base, shares, topics.INBOUND_GROUP, topics.MO),
             ),
+            "smppd": receipt_collector(
+                base,
+                reader_metrics=reader_metrics,
+                share=_share(base, shares, topics.ESME_GROUP, topics.ESME),
+            ),
+            **channel_workers(
+                base,
+                reader_metrics=reader_metrics,
+                share=_share(base, shares, topics.CHANNELS_GROUP, topics.CHANNELS),
+                is_mine=lambda: chores.is_mine,
+            ),
+            **_sweepers(base, chores=chores),
+            "shares": shares,
+        }
+        self._running = False
+
+    def _records(
+        self, base: Base, *, audience: Directory, reader_metrics: ReaderMetrics
+    ) -> dict[str, _Periodic]:
+        """Return what writes messages and their receipts."""
+        settings, clock, db, bus, shares = base.settings, base.clock, base.db, base.bus, self._shares
+        submissions, parked = PostgresSubmissions(), PostgresParked(db)
+        parking = Parking(bus, db=db, submissions=submissions, parked=parked, clock=clock)
+        return {
             "recorder": Recorder(
                 bus,
                 db=db,
@@ -94,31 +161,32 @@ class BackPart:
                 clock=clock,
                 metrics=self._recorder_metrics,
                 reader_metrics=reader_metrics,
-                audience=directory,
+                share=_share(base, shares, topics.RECORDER_GROUP, topics.EVENTS),
+                audience=audience,
                 tells_origins=settings.smpp_server.enabled,
             ),
-            **webhooks,
             "dlr": DlrConsumer(
                 bus,
                 db=db,
                 submissions=submissions,
                 parked=parked,
+                states=States(
+                    PostgresMessages(),
+                    metrics=self._recorder_metrics,
+                    audience=audience,
+                    tells_origins=settings.smpp_server.enabled,
+                ),
                 clock=clock,
                 metrics=self._dlr_metrics,
                 reader_metrics=reader_metrics,
+                share=_share(base, shares, topics.DLR_GROUP, topics.RECEIPTS),
             ),
             "parking": ParkingSweeper(
                 parking,
                 parked=parked,
                 metrics=ParkingMetrics(base.registry, reader_metrics=reader_metrics),
             ),
-            **inbound_workers(
-                base, metrics=self._inbound_metrics, reader_metrics=reader_metrics, audience=directory
-            ),
-            "smppd": receipt_collector(base, reader_metrics=reader_metrics),
-            **_sweepers(base),
         }
-        self._running = False
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -131,7 +199,7 @@ class BackPart:
             worker.stop()
 
     def not_ready(self) -> dict[str, str]:
-        return {} if self._running else {"workers": "starting"}
+        return self._shares.not_ready if self._running else {"workers": "starting"}
 
     def facts(self) -> dict[str, Any]:
         return {}

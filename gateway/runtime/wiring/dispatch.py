@@ -1,21 +1,24 @@
 """Role `dispatch`."""
 
-import os
+import asyncio
 import secrets
-import socket
 from random import Random
 from typing import Any
 
+from gateway.dispatch.acquaintance import Acquaintance, AcquaintanceFeed
 from gateway.dispatch.metrics import DispatchMetrics
-from gateway.dispatch.plan import DispatchSettings
+from gateway.dispatch.plan import CarrierPlan, DispatchSettings
+from gateway.dispatch.repeats import KEPT_IDS
 from gateway.dispatch.supervisor import DispatchSupervisor
 from gateway.runtime.carriers import carrier_plan
+from gateway.runtime.whatsapp import acquaintances
 from gateway.runtime.wiring.parts import Base
 from gateway.settings import Settings
 from gateway.store.controls import PostgresControls
+from gateway.store.conversations import PostgresConversations
 from gateway.store.deferred import PostgresDeferred
-from gateway.store.embedded import dsn_of_running
 from gateway.store.leases import PostgresLeases
+from gateway.store.media import PostgresMedia
 
 
 class DispatchPart:
@@ -24,22 +27,46 @@ class DispatchPart:
     def __init__(self, base: Base) -> None:
         settings = base.settings
         self._clock = base.clock
+        self._media = PostgresMedia(base.db)
+        self._people: dict[str, Acquaintance] = {}
+        self._feed = AcquaintanceFeed(PostgresConversations(base.db), clock=base.clock)
+        plans = self._plans(settings)
         self._supervisor = DispatchSupervisor(
-            [carrier_plan(name, carrier, base.clock) for name, carrier in settings.carriers.items()],
-            owner=_owner(base),
+            plans,
+            owner=base.owner,
             bus=base.bus,
             db=base.db,
             deferred=PostgresDeferred(base.db),
             leases=PostgresLeases(base.db),
             clock=base.clock,
-            metrics=DispatchMetrics(base.registry, carriers=tuple(settings.carriers)),
+            metrics=DispatchMetrics(
+                base.registry,
+                carriers=tuple(settings.carriers),
+                statuses={plan.carrier: plan.statuses for plan in plans},
+            ),
             random=Random(secrets.randbits(256)),
-            settings=DispatchSettings(drain_s=settings.drain_s),
+            settings=DispatchSettings(
+                drain_s=settings.drain_s,
+                remembered_ids=KEPT_IDS if settings.kafka.bootstrap is not None else 0,
+            ),
             control=PostgresControls(base.db),
         )
 
+    def _plans(self, settings: Settings) -> list[CarrierPlan]:
+        self._people = acquaintances(settings, self._people)
+        self._feed.use(self._people)
+        return [
+            carrier_plan(name, carrier, self._clock, media=self._media, known=self._people.get(name))
+            for name, carrier in settings.carriers.items()
+        ]
+
     async def run(self) -> None:
-        await self._supervisor.run()
+        feed = asyncio.create_task(self._feed.run(), name="dispatch.acquaintance")
+        try:
+            await self._supervisor.run()
+        finally:
+            feed.cancel()  # it only reads
+            await asyncio.gather(feed, return_exceptions=True)
 
     def stop(self) -> None:
         self._supervisor.stop()
@@ -53,24 +80,8 @@ class DispatchPart:
 
     async def reload(self, settings: Settings) -> None:
         """Follow added, changed and removed carriers; the workers of the others notice nothing."""
-        await self._supervisor.reload(
-            [carrier_plan(name, carrier, self._clock) for name, carrier in settings.carriers.items()]
-        )
+        await self._supervisor.reload(self._plans(settings))
 
     def explain(self) -> list[dict[str, object]]:
         """Return, for each lane worker, what it is waiting for."""
         return self._supervisor.explain()
-
-
-def _owner(base: Base) -> str:
-    """Return the name that this process owns lanes under: that of the one before where that is known to be dead.
-
-    A supervisor starts a role again only when it has seen it end, and the embedded database belongs to one supervisor
-    at a time, whose death its roles do not survive. Whoever was started by hand has a name that nobody had before.
-    """
-    host, settings = socket.gethostname(), base.settings
-    if not base.slot:
-        return f"{host}.{os.getpid()}.{secrets.token_hex(4)}"
-    if settings.database_url == dsn_of_running(settings.state_dir):
-        return f"{host}.embedded.dispatch"
-    return f"{host}.{base.slot}.dispatch"

@@ -1,6 +1,7 @@
 """The workers of role `back` for mobile-originated messages."""
 
 from gateway.bus.reader_metrics import ReaderMetrics
+from gateway.bus.sharing import Share
 from gateway.inbound.assembler import Assembler, AssemblyLimits
 from gateway.inbound.consumer import InboundConsumer
 from gateway.inbound.delivery import Audience, Delivery
@@ -12,7 +13,12 @@ from gateway.store.inbound import PostgresInbound
 
 
 def inbound_workers(
-    base: Base, *, metrics: InboundMetrics, reader_metrics: ReaderMetrics, audience: Audience | None = None
+    base: Base,
+    *,
+    metrics: InboundMetrics,
+    reader_metrics: ReaderMetrics,
+    audience: Audience | None = None,
+    share: Share | None = None,
 ) -> dict[str, InboundConsumer | InboundSweeper]:
     """Return the consumer of the topic `mo` and the sweeper beside it; without an `audience` every account is told."""
     settings = base.settings.inbound
@@ -36,6 +42,7 @@ def inbound_workers(
             clock=base.clock,
             metrics=metrics,
             reader_metrics=reader_metrics,
+            share=share,
         ),
         "inbound_sweeper": InboundSweeper(
             base.bus,

@@ -1,19 +1,30 @@
 """What every role is made of: settings, clock, database and bus, and what a role's part looks like from outside."""
 
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import structlog
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 
-from gateway.bus import topics
 from gateway.ports.bus import Bus
 from gateway.ports.clock import SystemClock
 from gateway.runtime.wiring.bus import open_bus
+from gateway.runtime.wiring.topics import open_topics
 from gateway.settings import Settings, SettingsError
+from gateway.store.embedded import dsn_of_running
+from gateway.store.leases import PostgresMembers
 from gateway.store.pool import Database
 
+_log = structlog.get_logger()
+
+_BEAT_S = 3.0
 _POOL = {"api": 8, "dispatch": 8, "back": 10}
 
 
@@ -38,14 +49,14 @@ class Part(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What every role has."""
+    """What every role has. `owner` names this process among all that work on the same database."""
 
     settings: Settings
     registry: CollectorRegistry
     clock: SystemClock
     db: Database
     bus: Bus
-    slot: str = ""
+    owner: str
 
 
 @asynccontextmanager
@@ -62,25 +73,41 @@ async def open_base(settings: Settings, role: str, *, slot: str = "") -> AsyncIt
     db = await Database.connect(settings.database_url, max_size=_POOL[role], name=f"caudal.{role}")
     try:
         async with open_bus(settings, db, client_id=f"caudal.{role}") as bus:
-            await make_topics(bus, settings)
-            yield Base(settings, registry, SystemClock(), db, bus, slot)
+            owner = _owner(settings, role, slot=slot)
+            await open_topics(bus, settings, db=db, role=role, owner=owner)
+            members = PostgresMembers(db)
+            known = asyncio.create_task(_stay_known(members, role, owner), name="role.known")
+            try:
+                yield Base(settings, registry, SystemClock(), db, bus, owner)
+            finally:
+                known.cancel()
+                with contextlib.suppress(Exception, asyncio.CancelledError):
+                    await known
+                with contextlib.suppress(Exception):  # it is forgotten anyway
+                    await members.leave(role, owner=owner)
     finally:
         await db.close()
 
 
-async def make_topics(bus: Bus, settings: Settings) -> None:
-    """Make every topic and group that any role needs, so that no role has to be the first."""
-    lanes = {
-        topic: carrier.shards for name, carrier in settings.carriers.items() for topic in topics.lanes(name)
-    }
-    await bus.ensure_topics(
-        {topics.EVENTS: 1, topics.RECEIPTS: 1, topics.MO: 1, topics.WEBHOOKS: 1, topics.ESME: 1, **lanes}
-    )
-    await bus.widen_topics(lanes)
-    await bus.register_group(topics.RECORDER_GROUP, [topics.EVENTS])
-    await bus.register_group(topics.DLR_GROUP, [topics.RECEIPTS])
-    await bus.register_group(topics.INBOUND_GROUP, [topics.MO])
-    await bus.register_group(topics.WEBHOOK_GROUP, [topics.WEBHOOKS])
-    await bus.register_group(topics.ESME_GROUP, [topics.ESME])
-    for carrier in settings.carriers:
-        await bus.register_group(topics.lane_group(carrier), topics.lanes(carrier))
+async def _stay_known(members: PostgresMembers, role: str, owner: str) -> None:
+    """Say every few seconds that this process lives, until cancelled."""
+    while True:
+        try:
+            await members.beat(role, owner=owner, alive_ms=0)
+        except Exception as error:  # noqa: BLE001 - it is for those who start, and they look at the database too
+            _log.debug("members.not_told", error=type(error).__name__)
+        await asyncio.sleep(_BEAT_S)
+
+
+def _owner(settings: Settings, role: str, *, slot: str) -> str:
+    """Return the name that this process owns things under: that of the one before where that is known to be dead.
+
+    A supervisor starts a role again only when it has seen it end, and the embedded database belongs to one supervisor
+    at a time, whose death its roles do not survive. Whoever was started by hand has a name that nobody had before.
+    """
+    host = socket.gethostname()
+    if not slot:
+        return f"{host}.{os.getpid()}.{secrets.token_hex(4)}"
+    if settings.database_url == dsn_of_running(settings.state_dir):
+        return f"{host}.embedded.{role}"
+    return f"{host}.{slot}.{role}"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from gateway.bus.reader_metrics import ReaderMetrics
+from gateway.bus.sharing import Share
 from gateway.intake.direct import DirectIntake
 from gateway.runtime.server import listen
 from gateway.runtime.wiring.parts import Base
@@ -85,7 +86,9 @@ class SmppServerPart:
         self.server.credential_changed(system_id)
 
 
-def receipt_collector(base: Base, *, reader_metrics: ReaderMetrics) -> ReceiptCollector:
+def receipt_collector(
+    base: Base, *, reader_metrics: ReaderMetrics, share: Share | None = None
+) -> ReceiptCollector:
     """Return the keeper of receipts; it runs with or without the server, for messages that are on their way."""
     return ReceiptCollector(
         base.bus,
@@ -95,6 +98,7 @@ def receipt_collector(base: Base, *, reader_metrics: ReaderMetrics) -> ReceiptCo
         clock=base.clock,
         metrics=CollectorMetrics(base.registry),
         reader_metrics=reader_metrics,
+        share=share,
         expiry_ms=int(base.settings.smpp_server.receipt_expiry_h * _HOUR_MS),
     )
 

@@ -1,8 +1,6 @@
 """Webhooks: the workers of the role `back`, and the guard that the API asks too."""
 
-import os
 import secrets
-import socket
 from random import Random
 
 from dlr.webhooks.client import Client
@@ -11,6 +9,7 @@ from dlr.webhooks.guard import Guard
 from dlr.webhooks.metrics import WebhookMetrics
 from dlr.webhooks.service import WebhookService
 from dlr.webhooks.shard import DeliverySettings
+from gateway.bus.members import Membership
 from gateway.bus.reader_metrics import ReaderMetrics
 from gateway.runtime.wiring.parts import Base
 from gateway.settings import WebhookSettings
@@ -31,14 +30,14 @@ def webhook_guard(settings: WebhookSettings) -> Guard:
 
 
 def webhook_workers(
-    base: Base, *, reader_metrics: ReaderMetrics
+    base: Base, *, reader_metrics: ReaderMetrics, membership: Membership | None = None
 ) -> tuple[Directory, dict[str, Directory | WebhookService]]:
     """Return the directory, which the recorder asks too, and the workers by name."""
     settings = base.settings.webhooks
     store = PostgresDelivery(base.db)
     directory = Directory(store, clock=base.clock, notifications=base.db)
     service = WebhookService(
-        owner=_owner(base),
+        owner=base.owner,
         bus=base.bus,
         db=base.db,
         store=store,
@@ -50,6 +49,7 @@ def webhook_workers(
             connect_s=settings.connect_timeout_s,
         ),
         leases=PostgresLeases(base.db),
+        membership=membership,
         clock=base.clock,
         metrics=WebhookMetrics(base.registry),
         reader_metrics=reader_metrics,
@@ -64,11 +64,3 @@ def webhook_workers(
         ),
     )
     return directory, {"webhook_directory": directory, "webhooks": service}
-
-
-def _owner(base: Base) -> str:
-    """Return the name that this process delivers under: nobody else's, or under a supervisor its predecessor's."""
-    host = socket.gethostname()
-    if not base.slot:
-        return f"{host}.{os.getpid()}.{secrets.token_hex(4)}"
-    return f"{host}.{base.slot}.back"
