@@ -92,7 +92,8 @@ _DELIVER_AND_TELL: Final = _telling(_DELIVER_UPDATE, accounts="$3")
 
 _SET_CHANNELS: Final = """
 UPDATE messages AS m
-SET channel = coalesce(m.channels -> (jsonb_array_length(m.channels) - 1 - p.steps_left) ->> 'channel', m.channel)
+SET channel = coalesce(m.channels -> (jsonb_array_length(m.channels) - 1 - p.steps_left) ->> 'channel', m.channel),
+    sender = coalesce(m.channels -> (jsonb_array_length(m.channels) - 1 - p.steps_left) ->> 'from', m.sender)
 FROM unnest($1::uuid[], $2::smallint[]) AS p (id, steps_left)
 WHERE m.id = ANY (ARRAY[p.id]) AND (m.state_rank < 3 OR m.id = ANY ($3::uuid[])) AND m.channels IS NOT NULL
 """
@@ -180,7 +181,7 @@ class PostgresMessages:
         return _told(found)
 
     async def set_channels(self, tx: Transaction, steps: Mapping[UUID, int], *, new: Sequence[UUID]) -> None:
-        """Note on which of its channels each message is; final ones stay as they are, but for those in `new`."""
+        """Note on which of its channels each message is, and from whom; final ones stay as they are, but for those in `new`."""
         ids = sorted(steps, key=_NUMBER)  # two writers never wait for each other crosswise
         async with asyncio.timeout(DEADLINE_S):
             await tx.execute(_SET_CHANNELS, ids, [steps[one] for one in ids], list(new))

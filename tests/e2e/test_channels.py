@@ -15,7 +15,10 @@ def a_message(to: str, **fallback: Any) -> dict[str, Any]:
         "to": SMS_TO,
         "from": "ACME",
         "content": {"text": "Su pedido va en camino"},
-        "channels": [first, {"channel": "sms", "content": {"text": "Su pedido va en camino. ACME"}}],
+        "channels": [
+            first,
+            {"channel": "sms", "from": "22222", "content": {"text": "Su pedido va en camino. ACME"}},
+        ],
     }
 
 
@@ -41,6 +44,7 @@ async def test_a_message_goes_to_sms_exactly_when_whatsapp_fails_or_is_silent_an
             REFUSED: ("delivered", "sms", "simulator"),
         }
         assert all(end["channels"] == ["whatsapp", "sms"] for end in ends.values())
+        assert [end["from"] for end in ends.values()] == ["ACME", "22222", "22222", "22222"]
         for to, reason in ((UNDELIVERABLE, "UNDELIVERABLE"), (SILENT, "timeout"), (REFUSED, "refused")):
             (fallback,) = await told(stack, posted[to], "fallback")
             assert fallback["reason"].startswith(reason)
