@@ -16,6 +16,8 @@ from grafana_foundation_sdk.models.dashboard import GridPos
 COLUMNS = 24
 SOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 Queries = list[tuple[str, str]]
+RATE = "[$__rate_interval]"
+ZERO_IS_GOOD: list[tuple[float | None, str]] = [(None, "green"), (1, "red")]
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -188,3 +190,9 @@ def _target(letter: str, expression: str, legend: str) -> prometheus.Dataquery:
         .expr(" ".join(expression.split()))
         .legend_format(legend or "__auto")
     )
+
+
+def quantile(share: float, metric: str, *, by: str = "", where: str = "") -> str:
+    """Return the expression of a quantile of a histogram."""
+    labels = f"le, {by}" if by else "le"
+    return f"histogram_quantile({share}, sum by ({labels}) (rate(caudal_{metric}_bucket{{{where}}}{RATE})))"

@@ -22,6 +22,7 @@ from gateway.domain.receipts import MessageState, MobileOriginated, Receipt
 from gateway.domain.segmentation import SegmentPayload
 from gateway.ports.clock import SystemClock
 from gateway.ports.links import GO, WAIT_FOR_EVENT, BindState
+from tests.support.link_rigs import Sink
 from tests.support.message_centre import MessageCentre, a_message_centre
 
 CLOCK = SystemClock()
@@ -36,33 +37,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:Overriding the:pytest.PytestDepr
 def event_loop_policy(request):
     """Run every test on both loops: the product uses uvloop."""
     return request.param()
-
-
-@dataclass
-class Sink:
-    """Keeps all it is told."""
-
-    ready: int = 0
-    inbound: list = field(default_factory=list)
-    batches: int = 0
-    late: list = field(default_factory=list)
-    changes: list = field(default_factory=list)
-
-    def on_ready(self):
-        self.ready += 1
-
-    def on_inbound(self, batch):
-        self.batches += 1
-        self.inbound += batch
-
-    def on_late_answer(self, segment, outcome):
-        self.late.append((segment, outcome))
-
-    def on_bind_changed(self, event):
-        self.changes.append(event)
-
-    def states(self, bind="trx1"):
-        return [change.state for change in self.changes if change.bind == bind]
 
 
 @dataclass
@@ -357,13 +331,13 @@ async def test_6_h10_drain_waits_for_answers_and_unbinds():
         harness.submit()
         await harness.mc.until(lambda: harness.mc.submits)
         draining = asyncio.create_task(harness.link.drain(deadline_s=5))
-        await harness.mc.until(lambda: BindState.DRAINING in harness.sink.states())
+        await harness.mc.until(lambda: BindState.DRAINING in harness.sink.states("trx1"))
         assert harness.link.ready(CLOCK.monotonic_ns()) == (WAIT_FOR_EVENT, "draining")
         harness.mc.answer_late()
         assert await draining == 0
         assert isinstance(harness.outcomes[0], Submitted)
         assert harness.mc.ends == ["peer_unbound"]
-        assert harness.sink.states()[-1] is BindState.DOWN
+        assert harness.sink.states("trx1")[-1] is BindState.DOWN
         assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("smpp.")]
 
 
@@ -402,7 +376,7 @@ async def test_7_each_way_not_to_connect_has_its_reason(monkeypatch, error, reas
 
     monkeypatch.setattr("adapters.smpp.dial.connect", failing)
     async with a_link(mc_at(1), is_bound=False) as harness:
-        await harness.mc.until(lambda: BindState.DOWN in harness.sink.states())
+        await harness.mc.until(lambda: BindState.DOWN in harness.sink.states("trx1"))
         assert harness.sink.changes[1].reason == reason
         with pytest.raises(RuntimeError, match="started"):
             await harness.link.start(harness.sink)
@@ -415,7 +389,7 @@ async def test_8_h9_a_closed_connection_is_made_again():
     async with a_link() as harness:
         harness.mc.sessions[0].abort()
         await harness.mc.until(lambda: len(harness.mc.binds) == 2)
-        await harness.mc.until(lambda: harness.sink.states()[-1] is BindState.BOUND)
+        await harness.mc.until(lambda: harness.sink.states("trx1")[-1] is BindState.BOUND)
         harness.submit()
         await harness.settled()
 
@@ -431,7 +405,7 @@ async def test_8_a_wrong_password_is_not_hammered_and_raises_an_alert():
     async with a_message_centre() as mc:
         mc.bind_status = {c.BIND_TRANSCEIVER: c.ESME_RINVPASWD}
         async with a_link(mc, is_bound=False) as harness:
-            await mc.until(lambda: BindState.DOWN in harness.sink.states())
+            await mc.until(lambda: BindState.DOWN in harness.sink.states("trx1"))
             change = harness.sink.changes[-1]
             assert (change.reason, change.alert) == ("ESME_RINVPASWD", True)
             await asyncio.sleep(0.2)
