@@ -61,6 +61,11 @@ class HttpMapping:
     answer: AnswerMapping = field(default_factory=AnswerMapping)
 
 
+def normalise_id(carrier_message_id: str) -> str:
+    """Return an id of a mapped carrier, from an answer or a callback, in the form that both are matched in."""
+    return carrier_message_id.strip()
+
+
 class MappedDialect:
     """An `HttpDialect` from an `HttpMapping`; raises TemplateError for what cannot be sent or read so."""
 
@@ -114,7 +119,7 @@ class MappedDialect:
 
     def normalise_id(self, carrier_message_id: str) -> str:
         """Return a carrier's id in the form that receipts are matched in."""
-        return carrier_message_id.strip()
+        return normalise_id(carrier_message_id)
 
     def reference(self, segment: OutboundSegment) -> str:
         """Return nothing: receipts of mapped carriers name their own id alone."""

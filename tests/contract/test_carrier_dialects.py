@@ -5,7 +5,6 @@ import json
 import ssl
 import subprocess
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from random import Random
 
 import pytest
@@ -30,6 +29,7 @@ from gateway.ports.intake_store import Account
 from gateway.ports.links import BindState
 from gateway.runtime.carriers import carrier_plan, check_carriers, segmentation_options
 from gateway.settings import load_settings
+from tests.support import link_rigs
 from tests.support.message_centre import MessageCentre
 from tests.support.peers import need_command
 
@@ -67,23 +67,7 @@ class TlsMessageCentre(MessageCentre):
         super()._bind(transport, event)
 
 
-@dataclass
-class Sink:
-    inbound: list = field(default_factory=list)
-    changes: list = field(default_factory=list)
-
-    def on_ready(self):
-        pass
-
-    def on_inbound(self, batch):
-        self.inbound += batch
-
-    def on_late_answer(self, segment, outcome):
-        pass
-
-    def on_bind_changed(self, event):
-        self.changes.append(event)
-
+class Sink(link_rigs.Sink):
     def bound(self):
         return sorted(change.bind for change in self.changes if change.state is BindState.BOUND)
 

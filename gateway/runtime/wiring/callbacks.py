@@ -1,6 +1,7 @@
 """What HTTP carriers call on our side: from settings to the endpoint that they call, for the role `api`."""
 
 from adapters.http.callbacks import MappedCallbacks
+from adapters.http.mapping import normalise_id
 from gateway.ingress.callbacks import CallbackMetrics, Callbacks, CarrierCalls
 from gateway.ingress.group_append import GroupAppend
 from gateway.runtime.http_callbacks import callback_map
@@ -26,7 +27,7 @@ def carrier_calls(settings: Settings) -> dict[str, CarrierCalls]:
     for name, carrier in settings.carriers.items():
         if isinstance(carrier, HttpCarrierSettings) and carrier.callbacks is not None:
             call_map = callback_map(name, carrier.callbacks, channel=carrier.channel.value)
-            reader = MappedCallbacks(call_map, normalise_id=str.strip)  # as `MappedDialect.normalise_id`
+            reader = MappedCallbacks(call_map, normalise_id=normalise_id)
             calls[name] = CarrierCalls(reader, carrier.callbacks.max_body_octets)
         elif isinstance(carrier, WhatsAppCarrierSettings):
             calls[name] = CarrierCalls(whatsapp_calls(settings, name, carrier), MAX_CALLBACK_OCTETS)
