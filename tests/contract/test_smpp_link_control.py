@@ -36,14 +36,14 @@ async def test_11_a_paused_link_keeps_its_session_hears_receipts_and_submits_not
         for _ in range(2):  # as often as it is repeated
             harness.link.control(LinkWish(is_paused=True))
             assert ready(harness) == (WAIT_FOR_EVENT, "paused")
-        assert harness.sink.states()[-2:] == [BindState.BOUND, BindState.PAUSED]
+        assert harness.sink.states("trx1")[-2:] == [BindState.BOUND, BindState.PAUSED]
         harness.mc.deliver(short_message=b"hola", source_addr="573001112233", destination_addr="1234")
         await harness.mc.until(lambda: harness.sink.inbound)
         harness.link.acknowledge(harness.sink.inbound, stored=True)
         await harness.mc.until(lambda: harness.mc.answers)
         assert len(harness.mc.binds) == 1
         harness.link.control(LinkWish())
-        assert harness.sink.states()[-1] is BindState.BOUND
+        assert harness.sink.states("trx1")[-1] is BindState.BOUND
         harness.submit()
         assert type((await harness.settled())[0]) is Submitted
 
