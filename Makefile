@@ -71,8 +71,8 @@ docs: dev ## write the pages that are made from code and tests
 	$(BIN)/python deploy/grafana/make_dashboards.py
 
 lock: ## compile the pinned, hashed requirements (needs uv on the PATH or in .venv)
-	$(LOCK) --extra kafka -o requirements/run.txt pyproject.toml
-	$(LOCK) --extra kafka --extra dev -o requirements/dev.txt pyproject.toml
+	$(LOCK) --extra kafka --extra loadtest --extra tracing -o requirements/run.txt pyproject.toml
+	$(LOCK) --extra dev -o requirements/dev.txt pyproject.toml
 LOCK := PATH="$(CURDIR)/.venv/bin:$$PATH" uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 clean: ## remove what was built here; var/ (your data) stays
