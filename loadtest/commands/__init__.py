@@ -1,0 +1,1 @@
+"""Commands of `loadtest`, a module for each group."""

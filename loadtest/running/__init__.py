@@ -1,0 +1,1 @@
+"""One load run from start to verdict."""
