@@ -16,7 +16,7 @@ from gateway.dispatch.orders import OrderBook
 from gateway.dispatch.plan import DispatchSettings
 from gateway.ports.clock import Clock
 from gateway.ports.control_store import CarrierReport, ControlStore
-from gateway.ports.dispatch_store import DeferredStore, LeaseStore
+from gateway.ports.dispatch_store import DeferredStore, LeaseStore, Lifeline
 
 _log = structlog.get_logger()
 
@@ -37,6 +37,9 @@ class Steered(Protocol):
     def reports(self) -> list[CarrierReport]:
         """Return what to report of the shards worked here."""
 
+    def cut_off(self) -> None:
+        """The lifeline is cut: stop soon what is not renewed."""
+
     def held_dues(self) -> list[int]:
         """Return the due times of messages that are to stay aside."""
 
@@ -56,8 +59,10 @@ class Control:
         deferred: DeferredStore,
         clock: Clock,
         settings: DispatchSettings,
+        lifeline: Lifeline | None = None,
     ) -> None:
         self._store = store
+        self._lifeline = lifeline
         self._steered = steered
         self._book = book
         self._membership = membership
@@ -83,6 +88,10 @@ class Control:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(), name="dispatch.control.follow")
             group.create_task(self._live(), name="dispatch.control.live")
+            if self._lifeline is not None:
+                self._lifeline.on_cut = self._cut
+                group.create_task(self._lifeline.run(), name="dispatch.control.lifeline")
+                group.create_task(self._watch(self._lifeline), name="dispatch.control.watch")
 
     async def leave(self) -> None:
         """Say that this process goes."""
@@ -105,6 +114,29 @@ class Control:
             self._steered.review()
             await self._step("release", self._release)
             await asyncio.sleep(self._settings.member_beat_s)
+
+    async def _watch(self, lifeline: Lifeline) -> None:
+        """A few times a second, while there are others: whose lifeline is cut is gone, and its shards are free soon."""
+        while True:
+            if not self._membership.is_alone and lifeline.held_s >= self._settings.cut_trust_s:
+                await self._step("cut", self._bury)
+            await asyncio.sleep(self._settings.cut_look_s)
+
+    def _cut(self) -> None:
+        _log.warning("lifeline.cut")
+        self._steered.cut_off()
+
+    async def _bury(self) -> None:
+        grace_ms = int(self._settings.cut_grace_s * 1000)
+        gone = await self._leases.cut_short(owner=self._membership.owner, grace_ms=grace_ms)
+        missed = [owner for owner in gone if owner in self._membership.members]
+        for owner in missed:
+            # It says so again within a beat if it lives.
+            await self._store.leave(owner)
+        if missed:
+            _log.warning("member.cut_off", count=len(missed))
+            await self._meet()
+            self._steered.review()
 
     async def _meet(self) -> None:
         now_ms = self._clock.now_ms()

@@ -104,7 +104,10 @@ class DispatchSettings:
     A carrier in trouble keeps its messages for `failover_after_s` (`otp_failover_after_s`), and is out of trouble once
     healthy for `stable_after_s`; `moves_to_unknown` lets them go to a carrier that nobody has reported of for
     `report_stale_s`. A process is another's neighbour until it was silent for `member_dead_s`; a shard assigned to
-    another is taken over once free for `orphan_after_s`, and given back at the earliest after `stand_in_s`. Repeats that
+    another is taken over once free for `orphan_after_s`, and given back at the earliest after `stand_in_s`. A neighbour
+    whose lifeline is cut keeps its shards for `cut_grace_s` more, of which it works the first half at most; it is looked
+    for every `cut_look_s` by those whose own lifeline has stood for `cut_trust_s`, so that all are back after a restart
+    of the database. Repeats that
     intake appended are recognised by the last `remembered_ids` of a shard; 0 where the bus makes none.
     """
 
@@ -138,4 +141,7 @@ class DispatchSettings:
     member_dead_s: float = 6.0
     orphan_after_s: float = 4.0
     stand_in_s: float = 60.0
+    cut_grace_s: float = 0.6
+    cut_look_s: float = 0.3
+    cut_trust_s: float = 3.0
     remembered_ids: int = 0

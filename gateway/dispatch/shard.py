@@ -28,6 +28,9 @@ _log = structlog.get_logger()
 
 _START_TIMEOUT_S: Final = 30.0
 _FLUSH_GRACE_S: Final = 5.0
+_POLL_S: Final = 1.0
+_POLL_MINE_S: Final = 0.2
+_URGENT_NS: Final = 1_000_000_000
 _RETRY_FIRST_S: Final = 1.0
 _RETRY_MAX_S: Final = 30.0
 
@@ -60,7 +63,10 @@ class ShardKeeper:
         self._outfit = outfit
         self._ends = asyncio.Event()
         self._leaves = asyncio.Event()
+        self._renew_now = asyncio.Event()
         self._owned_since_ns = 0
+        self._asked_ns = self._until_ns = 0
+        self._cut_ns = -1
         self._stands_in = False
 
     @property
@@ -92,10 +98,16 @@ class ShardKeeper:
             _log.info("lane.handed_over", carrier=carrier, shard=self._shard)
             self._leaves.set()
 
+    def cut_off(self) -> None:
+        """Stop submitting within half the grace of a cut lifeline, unless the lease is renewed before."""
+        self._cut_ns = self._outfit.clock.monotonic_ns()
+        if self.worker is not None:
+            self._allow(self.worker, self._asked_ns)
+        self._renew_now.set()
+
     async def run(self) -> None:
         """Work until `end`; what fails is tried again, later each time."""
         retry_s = _RETRY_FIRST_S
-        poll_s = min(1.0, self._outfit.settings.lease_ttl_s / 4)
         clock = self._outfit.clock
         carrier, shard = self._plan.carrier, self._shard
         while not self._ends.is_set():
@@ -104,13 +116,18 @@ class ShardKeeper:
                 if self._outfit.membership.may_take(carrier, shard) and await self._serve_once():
                     retry_s = _RETRY_FIRST_S
                 else:
-                    await self._pause(poll_s)
+                    await self._pause(self._poll_s())
             except Exception:  # noqa: BLE001 - one carrier's trouble stays its own (P5)
                 _log.exception("dispatch.worker_failed", carrier=carrier, shard=shard, retry_s=retry_s)
                 if clock.monotonic_ns() - started_ns > _RETRY_MAX_S * 1e9:
                     retry_s = _RETRY_FIRST_S
                 await self._pause(retry_s)
                 retry_s = min(retry_s * 2, _RETRY_MAX_S)
+
+    def _poll_s(self) -> float:
+        # What is ours and still in another's hand is worth asking for often: its part of the rate lies idle.
+        is_mine = self._outfit.membership.is_mine(self._plan.carrier, self._shard)
+        return min(_POLL_MINE_S if is_mine else _POLL_S, self._outfit.settings.lease_ttl_s / 4)
 
     async def _serve_once(self) -> bool:
         """Get the lease and work under it; False when another holds it."""
@@ -161,7 +178,7 @@ class ShardKeeper:
             hold_lease=hold_lease,
             board=outfit.board,
         )
-        worker.lease_until(self._deadline_ns(asked_ns))
+        self._allow(worker, asked_ns)
         if outfit.book is not None:
             worker.follow(outfit.book.of(plan.carrier))
         return worker
@@ -204,7 +221,10 @@ class ShardKeeper:
         """Keep the lease until cancelled; LeaseLostError when another has it. Failures only let the deadline near."""
         outfit, ttl_s = self._outfit, self._outfit.settings.lease_ttl_s
         while True:
-            await asyncio.sleep(ttl_s / 4)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ttl_s / 4):
+                    await self._renew_now.wait()
+            self._renew_now.clear()
             asked_ns = outfit.clock.monotonic_ns()
             try:
                 async with asyncio.timeout(ttl_s / 4):
@@ -213,14 +233,22 @@ class ShardKeeper:
                 _log.warning(
                     "lane.renew_failed", carrier=lease.carrier, shard=lease.shard, error=type(error).__name__
                 )
+                if outfit.clock.monotonic_ns() > self._until_ns - _URGENT_NS:
+                    await asyncio.sleep(_POLL_MINE_S)
+                    self._renew_now.set()
                 continue
             if not is_ours:
                 raise LeaseLostError(f"the lease of {lease.carrier}/{lease.shard} is another's")
-            worker.lease_until(self._deadline_ns(asked_ns))
+            self._allow(worker, asked_ns)
 
-    def _deadline_ns(self, asked_ns: int) -> int:
+    def _allow(self, worker: LaneWorker, asked_ns: int) -> None:
         # Counted from before the question and a fifth short: we stop before the database lets another in.
-        return asked_ns + int(self._outfit.settings.lease_ttl_s * 0.8e9)
+        settings = self._outfit.settings
+        self._asked_ns = asked_ns
+        self._until_ns = asked_ns + int(settings.lease_ttl_s * 0.8e9)
+        if asked_ns <= self._cut_ns:
+            self._until_ns = min(self._until_ns, self._cut_ns + int(settings.cut_grace_s * 0.5e9))
+        worker.lease_until(self._until_ns)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

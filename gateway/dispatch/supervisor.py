@@ -21,7 +21,7 @@ from gateway.dispatch.shard import Outfit, ShardKeeper
 from gateway.ports.bus import Bus
 from gateway.ports.clock import Clock
 from gateway.ports.control_store import CarrierReport, ControlStore
-from gateway.ports.dispatch_store import DeferredStore, LeaseStore
+from gateway.ports.dispatch_store import DeferredStore, LeaseStore, Lifeline
 from gateway.ports.store import Transactions
 
 _log = structlog.get_logger()
@@ -51,10 +51,10 @@ class DispatchSupervisor:
         random: Random,
         settings: DispatchSettings = DispatchSettings(),  # noqa: B008 - a frozen value
         control: ControlStore | None = None,
+        lifeline: Lifeline | None = None,
     ) -> None:
         self._plans = {plan.carrier: plan for plan in plans}
         self._bus = bus
-        self._clock = clock
         self._metrics = metrics
         self._membership = Membership(
             owner, clock=clock, orphan_after_s=settings.orphan_after_s, stand_in_s=settings.stand_in_s
@@ -90,6 +90,7 @@ class DispatchSupervisor:
                 deferred=deferred,
                 clock=clock,
                 settings=settings,
+                lifeline=lifeline,
             )
         self._stopping = asyncio.Event()
         self._changing = asyncio.Lock()
@@ -181,7 +182,7 @@ class DispatchSupervisor:
 
     def reports(self) -> list[CarrierReport]:
         """Return what to report of the shards worked here."""
-        return reports_of(self.explain(), owner=self._membership.owner, now_ms=self._clock.now_ms())
+        return reports_of(self.explain(), owner=self._membership.owner, now_ms=self._outfit.clock.now_ms())
 
     def held_dues(self) -> list[int]:
         """Return the due times of messages that are to stay aside."""
@@ -189,6 +190,11 @@ class DispatchSupervisor:
         if book is None:
             return []
         return held_dues((carrier, book.of(carrier).held_accounts) for carrier in self._plans)
+
+    def cut_off(self) -> None:
+        """Others may take this process for dead within moments: submit no longer than that without a new lease."""
+        for keeper in self._all_keepers():
+            keeper.cut_off()
 
     # --- inside -----------------------------------------------------------------------------------------------
 

@@ -10,9 +10,11 @@ epoch (UTC); lease times are measured by the database's clock. The rules:
    lease that another owner has taken. `hold` fences: what is written in a transaction that holds the lease was
    written by its owner.
 4. Every call has a deadline of its own and raises `TimeoutError` past it.
+5. An owner with a lifeline has a connection whose end is noticed at once. `cut_short` lets the leases of others whose
+   lifeline is cut run out within its grace; an owner that lives stops by itself before that, and renews.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
@@ -58,6 +60,19 @@ class Lease(NamedTuple):
     epoch: int
 
 
+class Lifeline(Protocol):
+    """A sign of life of this process that ends with it; see rule 5. `on_cut` is set by whoever has to stop then."""
+
+    on_cut: Callable[[], None]
+
+    @property
+    def held_s(self) -> float:
+        """Return for how long it has stood without a break; 0 while it does not."""
+
+    async def run(self) -> None:
+        """Hold it until cancelled; mends itself."""
+
+
 class LeaseStore(Protocol):
     """See the numbered rules above."""
 
@@ -72,6 +87,9 @@ class LeaseStore(Protocol):
 
     async def in_force(self) -> list[Lease]:
         """Return the leases that are in force."""
+
+    async def cut_short(self, *, owner: str, grace_ms: int) -> list[str]:
+        """Let the leases of others whose lifeline is cut run out within `grace_ms`; return the names of those."""
 
     async def hold(self, tx: Transaction, lease: Lease) -> bool:
         """Tell whether the lease is still this owner's, and keep it so until `tx` ends."""

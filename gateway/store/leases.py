@@ -11,22 +11,23 @@ from typing import Final
 from gateway.ports.bus import Transaction
 from gateway.ports.dispatch_store import Lease
 from gateway.ports.store import Transactions
+from gateway.store.lifeline import Lifeline
 
 _DEADLINE_S: Final = 5.0
 _STARTING: Final = 0x63617564746F  # "caudto"
 
 # clock_timestamp(), not now(): a lease counts from the statement, however long its transaction is open.
 _ACQUIRE: Final = """
-INSERT INTO lane_leases AS held (carrier, shard, owner, epoch, expires_at)
-VALUES ($1, $2, $3, 1, clock_timestamp() + $4::bigint * interval '1 millisecond')
+INSERT INTO lane_leases AS held (carrier, shard, owner, epoch, expires_at, lifeline)
+VALUES ($1, $2, $3, 1, clock_timestamp() + $4::bigint * interval '1 millisecond', $5)
 ON CONFLICT (carrier, shard) DO UPDATE
-SET owner = excluded.owner, epoch = held.epoch + 1, expires_at = excluded.expires_at
+SET owner = excluded.owner, epoch = held.epoch + 1, expires_at = excluded.expires_at, lifeline = excluded.lifeline
 WHERE held.owner = excluded.owner OR held.expires_at <= clock_timestamp()
 RETURNING epoch
 """
 
 _RENEW: Final = """
-UPDATE lane_leases SET expires_at = clock_timestamp() + $5::bigint * interval '1 millisecond'
+UPDATE lane_leases SET expires_at = clock_timestamp() + $5::bigint * interval '1 millisecond', lifeline = $6
 WHERE carrier = $1 AND shard = $2 AND owner = $3 AND epoch = $4
 RETURNING true
 """
@@ -86,6 +87,22 @@ WHERE (role = $1 AND owner = $2) OR seen_at < clock_timestamp() - interval '1 ho
 
 _HELD: Final = "SELECT carrier, shard, owner, epoch FROM lane_leases WHERE expires_at > clock_timestamp()"
 
+# What pg_locks says of a lock on one bigint: its halves, and 1.
+_CUT_SHORT: Final = """
+WITH cut AS (
+    SELECT carrier, shard FROM lane_leases
+    WHERE lifeline IS NOT NULL AND owner <> $1 AND expires_at > clock_timestamp() AND lifeline <> ALL (
+        SELECT classid::bigint << 32 | objid::bigint FROM pg_locks
+        WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+    )
+    ORDER BY carrier, shard FOR NO KEY UPDATE
+)
+UPDATE lane_leases AS held
+SET expires_at = least(held.expires_at, clock_timestamp() + $2::bigint * interval '1 millisecond')
+FROM cut WHERE held.carrier = cut.carrier AND held.shard = cut.shard
+RETURNING held.owner
+"""
+
 _HOLD: Final = """
 SELECT true FROM lane_leases WHERE carrier = $1 AND shard = $2 AND owner = $3 AND epoch = $4 FOR SHARE
 """
@@ -96,19 +113,24 @@ class PostgresLeases:
     `SharedLeases` of `gateway.ports.sharing_store`.
     """
 
-    def __init__(self, db: Transactions) -> None:
+    def __init__(self, db: Transactions, *, lifeline: Lifeline | None = None) -> None:
         self._db = db
+        self._lifeline = lifeline
+
+    @property
+    def _mark(self) -> int | None:
+        return None if self._lifeline is None else self._lifeline.mark
 
     async def acquire(self, carrier: str, *, shard: int, owner: str, ttl_ms: int) -> Lease | None:
         """Take the lease if it is free, expired or already this owner's; None while another holds it."""
         async with asyncio.timeout(_DEADLINE_S), self._db.acquire() as connection:
-            epoch: int | None = await connection.fetchval(_ACQUIRE, carrier, shard, owner, ttl_ms)
+            epoch: int | None = await connection.fetchval(_ACQUIRE, carrier, shard, owner, ttl_ms, self._mark)
         return None if epoch is None else Lease(carrier, shard, owner, epoch)
 
     async def renew(self, lease: Lease, *, ttl_ms: int) -> bool:
         """Extend the lease by `ttl_ms` from now; False when it is another's by now."""
         async with asyncio.timeout(_DEADLINE_S), self._db.acquire() as connection:
-            return await connection.fetchval(_RENEW, *lease, ttl_ms) is True
+            return await connection.fetchval(_RENEW, *lease, ttl_ms, self._mark) is True
 
     async def release(self, lease: Lease) -> None:
         """Give the lease up; nothing happens when it is another's by now."""
@@ -119,6 +141,11 @@ class PostgresLeases:
         """Return the leases that are in force."""
         async with asyncio.timeout(_DEADLINE_S), self._db.acquire() as connection:
             return [Lease(*row) for row in await connection.fetch(_HELD)]
+
+    async def cut_short(self, *, owner: str, grace_ms: int) -> list[str]:
+        """Let the leases of others whose lifeline is cut run out within `grace_ms`; return the names of those."""
+        async with asyncio.timeout(_DEADLINE_S), self._db.acquire() as connection:
+            return sorted({row[0] for row in await connection.fetch(_CUT_SHORT, owner, grace_ms)})
 
     async def hold(self, tx: Transaction, lease: Lease) -> bool:
         """Tell whether the lease is still ours, and keep it so until `tx` ends."""

@@ -49,7 +49,7 @@ _CONNECT_ONE_S = 5.0
 _RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 _LISTENER_CHECK_S = 10.0
 
-_UNAVAILABLE = (
+UNAVAILABLE = (
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
@@ -73,7 +73,7 @@ def translated() -> Iterator[None]:
         raise TimeoutError(str(error)) from error
     except _DATA as error:
         raise StoreDataError(f"{type(error).__name__}: {error}") from error
-    except _UNAVAILABLE as error:
+    except UNAVAILABLE as error:
         raise StoreUnavailableError(f"{type(error).__name__}: {error}") from error
 
 
@@ -125,7 +125,7 @@ class Database:
             except _HOPELESS as error:
                 await database.close()
                 raise StoreUnavailableError(f"{_describe(dsn)} refuses us: {error}") from error
-            except (*_UNAVAILABLE, asyncpg.PostgresError) as error:
+            except (*UNAVAILABLE, asyncpg.PostgresError) as error:
                 pause_s = _RETRY_S[min(attempt, len(_RETRY_S) - 1)]
                 if loop.time() + pause_s > until:
                     await database.close()
@@ -153,7 +153,7 @@ class Database:
                 for _ in range(self._max_size):
                     await self._free_slots.acquire()
                 for connection in self._idle:
-                    with contextlib.suppress(*_UNAVAILABLE, asyncpg.PostgresError):
+                    with contextlib.suppress(*UNAVAILABLE, asyncpg.PostgresError):
                         await connection.close(timeout=_CLOSE_S)
         for connection in list(self._open):
             connection.terminate()
@@ -184,6 +184,15 @@ class Database:
         """Open a transaction: committed at a clean exit, rolled back by an exception."""
         async with self.acquire() as connection, connection.transaction():
             yield connection
+
+    async def connect_alone(self, name: str, *, settings: Mapping[str, str]) -> Connection:
+        """Return a connection beside those that are lent; the caller closes it. Raises what the driver raises."""
+        return await asyncpg.connect(
+            self._dsn,
+            timeout=_CONNECT_ONE_S,
+            command_timeout=_CONNECT_ONE_S,
+            server_settings={**settings, "application_name": f"{self._name}.{name}"},
+        )
 
     async def _connect(self) -> Connection:
         connection = await asyncpg.connect(
@@ -234,7 +243,7 @@ class Database:
             # Waits for the server to confirm the cancellation; also clears what the driver thinks of transactions.
             await connection.reset(timeout=_MEND_S)
             self._idle.append(connection)
-        except (TimeoutError, *_UNAVAILABLE, asyncpg.PostgresError):
+        except (TimeoutError, *UNAVAILABLE, asyncpg.PostgresError):
             connection.terminate()
         finally:
             self._free_slots.release()
@@ -248,7 +257,7 @@ class Database:
         if self._listener is None:
             self._listener = asyncio.create_task(self._keep_listening(), name="store.listener")
         elif self._listening is not None:
-            with contextlib.suppress(TimeoutError, *_UNAVAILABLE):
+            with contextlib.suppress(TimeoutError, *UNAVAILABLE):
                 await self._listening.add_listener(channel, self._notified)
                 callback("")
 
@@ -259,7 +268,7 @@ class Database:
             try:
                 await self._listen_once()
                 failures = 0
-            except (TimeoutError, *_UNAVAILABLE, asyncpg.PostgresError) as error:
+            except (TimeoutError, *UNAVAILABLE, asyncpg.PostgresError) as error:
                 if failures == 0:
                     log.warning("store.listener_lost", name=self._name, error=type(error).__name__)
                 failures += 1
@@ -267,12 +276,7 @@ class Database:
 
     async def _listen_once(self) -> None:
         """Listen on one connection until it ends."""
-        connection = await asyncpg.connect(
-            self._dsn,
-            timeout=_CONNECT_ONE_S,
-            command_timeout=_CONNECT_ONE_S,
-            server_settings={"application_name": f"{self._name}.listen"},
-        )
+        connection = await self.connect_alone("listen", settings={})
         ended = asyncio.Event()
         connection.add_termination_listener(lambda _: ended.set())
         try:

@@ -24,6 +24,7 @@ from gateway.ports.dispatch_store import DeferredRow
 from gateway.store.controls import PostgresControls
 from gateway.store.deferred import PostgresDeferred
 from gateway.store.leases import PostgresLeases
+from gateway.store.lifeline import Lifeline
 from gateway.store.pool import Database
 from tests.support.fake_link import FakeLink, accepted
 from tests.support.lane_rig import CARRIER, a_message, now_ms, until
@@ -37,7 +38,7 @@ RATE = 200
 BURST = 8
 SHARDS = 4
 WINDOW = 8
-SETTINGS = DispatchSettings(drain_s=1.0, flush_ms=20)
+SETTINGS = DispatchSettings(drain_s=1.0, flush_ms=20, cut_trust_s=0.5)
 SECOND_NS = 1_000_000_000
 _numbers = count(1)
 
@@ -94,18 +95,20 @@ class Process:
             shards=SHARDS,
             window=WINDOW * SHARDS,
         )
+        self.lifeline = Lifeline(self.db, clock=SystemClock())
         self.supervisor = DispatchSupervisor(
             [plan],
             owner=self._owner,
             bus=bus,
             db=self.db,
             deferred=PostgresDeferred(self.db),
-            leases=PostgresLeases(self.db),
+            leases=PostgresLeases(self.db, lifeline=self.lifeline),
             clock=SystemClock(),
             metrics=DispatchMetrics(CollectorRegistry()),
             random=Random(1),
             settings=SETTINGS,
             control=PostgresControls(self.db),
+            lifeline=self.lifeline,
         )
         self.running = asyncio.create_task(self.supervisor.run(), name=self._owner)
         return self
@@ -175,7 +178,8 @@ async def test_d3_p3_shards_move_with_joins_and_kills_within_the_rate_and_nothin
     killed_at = time.monotonic()
     await until(lambda: first.shards == {0, 1, 2, 3}, within_s=20)
     taken_over_s = time.monotonic() - killed_at
-    assert taken_over_s < 15
+    # Not the 10 s of a lease: its lifeline was cut with it.
+    assert taken_over_s < 5
     assert len(dead) == 2
 
     expected = {message.id for message in messages}
@@ -240,6 +244,45 @@ async def test_held_rows_wait_beyond_time_and_come_back_in_order(db):  # noqa: F
         found = await deferred.claim_due(tx, now_ms=now, limit=10)
     assert [row.value for row in found] == [f"{freed}-{number}".encode() for number in range(3)]
     assert await deferred.next_due_ms() == kept
+
+
+async def test_d3_one_that_only_lost_its_lifeline_keeps_its_shards(bus, database_url, db):  # noqa: F811
+    carrier = Carrier()
+    first = await Process(database_url, carrier, "host-a").start()
+    second = await Process(database_url, carrier, "host-b").start()
+
+    async def leases() -> dict[int, tuple[str, int, int | None]]:
+        rows = await db_rows(
+            db, "SELECT shard, owner, epoch, lifeline FROM lane_leases WHERE carrier = $1", CARRIER
+        )
+        return {row["shard"]: (row["owner"], row["epoch"], row["lifeline"]) for row in rows}
+
+    async def hold_marks() -> bool:
+        marks = {"host-a": first.lifeline.mark, "host-b": second.lifeline.mark}
+        return None not in marks.values() and all(
+            mark == marks[owner] for owner, _, mark in (await leases()).values()
+        )
+
+    await until(lambda: len(first.shards) == len(second.shards) == 2, within_s=10)
+    await until(hold_marks, within_s=10)
+    before, mark = await leases(), second.lifeline.mark
+    await db_rows(
+        db,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1",
+        "host-b.lifeline",
+    )
+    await until(lambda: second.lifeline.mark not in (None, mark), within_s=10)
+    await until(hold_marks, within_s=10)
+    assert {shard: one[:2] for shard, one in (await leases()).items()} == {
+        shard: one[:2] for shard, one in before.items()
+    }
+    await first.stop()
+    await second.stop()
+
+
+async def db_rows(db, query, *arguments):  # noqa: F811
+    async with db.acquire() as connection:
+        return await connection.fetch(query, *arguments)
 
 
 async def test_leases_in_force_are_seen_by_all(db):  # noqa: F811

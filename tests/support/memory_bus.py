@@ -228,6 +228,10 @@ class MemoryLeases:
         self._check()
         return [lease for lease, expires_ms in self.held.values() if expires_ms > self.now_ms]
 
+    async def cut_short(self, *, owner: str, grace_ms: int) -> list[str]:
+        self._check()
+        return []
+
     async def hold(self, tx: Transaction, lease: Lease) -> bool:
         return self._is_held(lease)
 

@@ -18,6 +18,7 @@ from gateway.store.controls import PostgresControls
 from gateway.store.conversations import PostgresConversations
 from gateway.store.deferred import PostgresDeferred
 from gateway.store.leases import PostgresLeases
+from gateway.store.lifeline import Lifeline
 from gateway.store.media import PostgresMedia
 
 
@@ -31,13 +32,14 @@ class DispatchPart:
         self._people: dict[str, Acquaintance] = {}
         self._feed = AcquaintanceFeed(PostgresConversations(base.db), clock=base.clock)
         plans = self._plans(settings)
+        lifeline = Lifeline(base.db, clock=base.clock)
         self._supervisor = DispatchSupervisor(
             plans,
             owner=base.owner,
             bus=base.bus,
             db=base.db,
             deferred=PostgresDeferred(base.db),
-            leases=PostgresLeases(base.db),
+            leases=PostgresLeases(base.db, lifeline=lifeline),
             clock=base.clock,
             metrics=DispatchMetrics(
                 base.registry,
@@ -50,6 +52,7 @@ class DispatchPart:
                 remembered_ids=KEPT_IDS if settings.kafka.bootstrap is not None else 0,
             ),
             control=PostgresControls(base.db),
+            lifeline=lifeline,
         )
 
     def _plans(self, settings: Settings) -> list[CarrierPlan]:
