@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test test-fast lint format faults scenarios kafka bench docs lock clean
+.PHONY: help setup dev run test test-fast lint format faults scenarios kafka bench defects docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -54,19 +54,18 @@ scenarios: dev ## the promises of dispatch at full length: rate, hidden limit, O
 kafka: ## run a real Apache Kafka on loopback (Ctrl-C stops it)
 	@exec deploy/kafka/run.sh
 
-bench: dev ## messages per second and CPU seconds per 1,000 messages, by process
-	$(BIN)/python -m tests.perf.bench
-	$(BIN)/python -m tests.perf.bench_smpp
-	$(BIN)/python -m tests.perf.bench_lane
-	$(BIN)/python -m tests.perf.bench_http
-	$(BIN)/python -m tests.perf.bench_webhooks
-	$(BIN)/python -m tests.perf.receipt_storm --count 30000 --background 0
+bench: dev ## what a message costs, by process and stage, on both buses, beside Kannel (BENCH="--write" fills benchmarks.md)
+	$(BIN)/python -m tests.perf $(BENCH)
+
+defects: dev ## every promise of a load run, missed by a gateway with a defect planted for it
+	$(BIN)/python -m tests.faults.defects --all
 
 docs: dev ## write the pages that are made from code and tests
 	$(BIN)/python deploy/docs/make_pages.py
 	$(BIN)/python deploy/docs/make_carriers.py
 	$(BIN)/python deploy/docs/make_callbacks.py
 	$(BIN)/python deploy/docs/make_compliance.py
+	$(BIN)/python deploy/docs/make_benchmarks.py
 	$(BIN)/python deploy/slo/make_rules.py
 	$(BIN)/python deploy/grafana/make_dashboards.py
 

@@ -4,15 +4,15 @@ It is the only writer of a submission's receipt columns. One batch is one transa
 messages that are delivered by it, update, parking, events, position.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 from uuid import UUID
 
-import msgspec
-
 from dlr.aggregate import weigh
-from dlr.correlate import Effect, after, is_plain, judge, keys_of, match
+from dlr.correlate import Effect, after, judge, keys_of, match
+from dlr.kept import kept_json, plain_candidates
 from dlr.metrics import DlrMetrics
 from dlr.parking import PARKED_MS, Parking
 from dlr.steps import step_news, step_receipted
@@ -23,7 +23,7 @@ from gateway.bus.sharing import Share
 from gateway.bus.topics import DLR_GROUP, EVENTS, RECEIPTS, RECORDER_GROUP
 from gateway.domain.events import Receipted
 from gateway.domain.lifecycle import FINALS, State
-from gateway.domain.receipts import MessageState, Receipt
+from gateway.domain.receipts import Receipt
 from gateway.ports.bus import Bus, Commit, Record, Transaction
 from gateway.ports.clock import Clock
 from gateway.ports.record_store import (
@@ -32,9 +32,11 @@ from gateway.ports.record_store import (
     FinalCount,
     ParkedRow,
     ParkedStore,
+    PlainReceipt,
     ReadMark,
     ReceiptStore,
     ReceiptUpdate,
+    Settled,
     Submission,
 )
 from gateway.ports.store import Transactions
@@ -48,8 +50,6 @@ _MAX_LOOKS: Final = 20
 
 _LEAVES_ATTEMPTS_ALONE: Final = (State.DELIVERED, State.SUBMITTED)
 """States of the only segment's first attempt that later attempts cannot change."""
-
-_json = msgspec.json.Encoder().encode
 
 _NUL: Final = b"\\u0000"
 _TEXT_FIELDS: Final = (
@@ -66,23 +66,6 @@ _TEXT_FIELDS: Final = (
 _Place = tuple[UUID, int, int]
 
 
-class _Kept(msgspec.Struct, omit_defaults=True):
-    """What stays of a receipt on its submission: the columns beside it say the rest."""
-
-    message_state: MessageState
-    received_at: int
-    bind: str
-    raw_stat: str | None = None
-    err: str | None = None
-    network_error_type: int | None = None
-    network_error_code: int | None = None
-    submit_date: str | None = None
-    done_date: str | None = None
-    raw: str | None = None
-    parked_at: int | None = None
-    paired_at: int | None = None
-
-
 @dataclass(slots=True)
 class _Judged:
     """What a batch comes to."""
@@ -93,7 +76,6 @@ class _Judged:
     parked_keys: list[CarrierKey] = field(default_factory=list)
     delivered: dict[UUID, Delivered] = field(default_factory=dict)
     read: list[ReadMark] = field(default_factory=list)
-    plain: list[tuple[Receipt, Submission]] = field(default_factory=list)
     counted: list[tuple[Receipt, Submission, Effect]] = field(default_factory=list)
     unmatched: list[Receipt] = field(default_factory=list)
     doubles: list[str] = field(default_factory=list)
@@ -106,6 +88,11 @@ class States(Protocol):
         self, tx: Transaction, rows: Sequence[Delivered]
     ) -> tuple[list[FinalCount], list[Record]]:
         """Move messages to delivered; return what became final by this, and records that tell of it."""
+
+    async def settle(
+        self, tx: Transaction, receipts: Sequence[PlainReceipt], *, now_ms: int
+    ) -> tuple[Settled, list[Record]]:
+        """Store receipts that deliver their messages by themselves, and move those; return which, and the records."""
 
     def count(self, finals: Iterable[FinalCount]) -> None:
         """Count what became final, once it is committed."""
@@ -167,20 +154,23 @@ class DlrConsumer:
         receipts, dead = self.reader.decoded(batch, _decode)
         await self._let_settle(receipts)
         async with self.reader.transaction(commits) as tx:
-            judged = await self._judge(tx, receipts)
-            finals, told = await self._states.deliver(tx, list(judged.delivered.values()))
+            plain, others, told = await self._settle(tx, receipts)
+            judged = await self._judge(tx, others)
+            finals, more = await self._states.deliver(tx, list(judged.delivered.values()))
             await self._submissions.apply(tx, list(judged.updates.values()))
             await self._submissions.mark_read(tx, judged.read)
             await self._parked.park(tx, judged.parked)
             if dead:
                 await self._submissions.insert_dead(tx, dead)
-            appended = judged.events + told
+            appended = judged.events + told + more
             if appended:
                 await self._bus.append(appended, commits=commits, tx=tx)
             else:
                 await self._bus.commit(commits, tx=tx)
+        by_carrier = Counter([receipt.carrier for receipt, _ in plain])
+        finals += [FinalCount(carrier, State.DELIVERED.value, n) for carrier, n in by_carrier.items()]
         self._states.count(finals)
-        self._metrics.judged(judged.plain, judged.counted, now_ms=self._clock.now_ms())
+        self._metrics.judged(plain, judged.counted, now_ms=self._clock.now_ms())
         for receipt in judged.unmatched:
             self._metrics.unmatched.labels(receipt.carrier).inc()
         for carrier in judged.doubles:
@@ -208,6 +198,22 @@ class DlrConsumer:
                 return
             await self.reader.pause(_LOOK_AGAIN_S)
 
+    async def _settle(
+        self, tx: Transaction, receipts: Sequence[tuple[Receipt, bytes]]
+    ) -> tuple[list[tuple[Receipt, int]], Sequence[tuple[Receipt, bytes]], list[Record]]:
+        """Write what needs no judgement; return it, each with when it was submitted, all others, and what is told of it.
+
+        What is said of one segment keeps its order: of receipts with one id only the first can be settled here.
+        """
+        places, rows = plain_candidates([receipt for receipt, _ in receipts], now_ms=self._clock.now_ms())
+        settled, told = await self._states.settle(tx, rows, now_ms=self._clock.now_ms())
+        taken = [places[place] for place in settled.places]
+        plain = [(receipts[place][0], at) for place, at in zip(taken, settled.submitted_ats, strict=True)]
+        if len(taken) == len(receipts):
+            return plain, [], told
+        gone = set(taken)
+        return plain, [pair for place, pair in enumerate(receipts) if place not in gone], told
+
     async def _judge(self, tx: Transaction, receipts: Sequence[tuple[Receipt, bytes]]) -> _Judged:
         judged = _Judged()
         keys_by_receipt = [keys_of(receipt) for receipt, _ in receipts]
@@ -223,18 +229,8 @@ class DlrConsumer:
                 pairs.append((receipt, submission))
         shared = await self._shared(tx, pairs)
         known: dict[UUID, dict[_Place, Submission]] = {}
-        for pair in pairs:
-            receipt, submission = pair
+        for receipt, submission in pairs:
             message_id = submission.message_id
-            if message_id not in known and message_id not in shared and is_plain(receipt, submission):
-                # What `_judge_one` comes to for it, at a third of the price.
-                known[message_id] = {submission[:3]: after(submission, receipt, Effect.APPLIED)}
-                judged.updates[submission[:3]] = ReceiptUpdate(
-                    message_id, 1, 1, State.DELIVERED, self._kept(receipt)
-                )
-                judged.delivered[message_id] = Delivered(message_id, receipt.received_at)
-                judged.plain.append(pair)
-                continue
             of_message = shared.get(message_id) or known.setdefault(message_id, {})
             self._judge_one(judged, receipt, found=submission, of_message=of_message)
         return judged
@@ -287,7 +283,9 @@ class DlrConsumer:
         judged.counted.append((receipt, submission, effect))
         is_kept = False
         if effect is Effect.APPLIED:
-            judged.updates[place] = ReceiptUpdate(*place, state, self._kept(receipt))
+            judged.updates[place] = ReceiptUpdate(
+                *place, state, kept_json(receipt, now_ms=self._clock.now_ms())
+            )
             is_kept = state in FINALS
         elif effect is Effect.READ:
             judged.read.append(ReadMark(*place, receipt.received_at))
@@ -335,24 +333,6 @@ class DlrConsumer:
             # The timeline tells that it waited, however often it is handed back.
             value if receipt.parked_at is not None else encode(replace(receipt, parked_at=now_ms)),
         )
-
-    def _kept(self, receipt: Receipt) -> str:
-        kept = _Kept(
-            receipt.message_state,
-            receipt.received_at,
-            receipt.bind,
-            receipt.raw_stat,
-            receipt.err,
-            receipt.network_error_type,
-            receipt.network_error_code,
-            receipt.submit_date,
-            receipt.done_date,
-            receipt.raw,
-        )
-        if receipt.parked_at is not None:
-            kept.parked_at = receipt.parked_at
-            kept.paired_at = self._clock.now_ms()
-        return _json(kept).decode()
 
 
 def _decode(record: Taken) -> tuple[Receipt, bytes]:

@@ -89,16 +89,13 @@ def _again(submission: Submission, receipt: Receipt) -> Effect:
     return Effect.LATE if submission.receipt_stat == MessageState.READ else Effect.DUPLICATE
 
 
-def is_plain(receipt: Receipt, submission: Submission) -> bool:
-    """Tell whether this is what nearly all receipts are: the first one, delivered, of a message's only submit."""
+def may_be_plain(receipt: Receipt) -> bool:
+    """Tell whether this may be what nearly all receipts are: the first one, delivered, of a message's only submit."""
     return (
         receipt.message_state is MessageState.DELIVERED
         and not receipt.intermediate
-        and submission.receipt_state is None
-        and submission.state is State.SUBMITTED
-        and submission.segment_count == 1
-        and submission.attempt == 1
-        and not submission.steps_left
+        and receipt.second_id is None
+        and bool(receipt.carrier_message_id)
     )
 
 

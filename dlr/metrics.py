@@ -6,16 +6,43 @@ from collections.abc import Sequence
 from prometheus_client import CollectorRegistry
 
 from dlr.correlate import Effect
+from dlr.traces import ReceiptSpans
+from gateway.bus.reader_metrics import PendingMetrics
 from gateway.domain.lifecycle import FINALS
 from gateway.domain.receipts import MessageState, Receipt
 from gateway.ports.record_store import Submission
-from gateway.telemetry.metrics import counter, histogram, observe_many
+from gateway.telemetry.metrics import counter, gauge, histogram, observe_many
+
+
+class ConservationMetrics:
+    """What the search for messages without an end found; one bundle per process.
+
+    A message that nobody submitted by its receipt deadline, 72 h after its validity, was lost by us: dispatch expires
+    what it has, so nobody had it.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.lost = counter(registry, "conservation_lost_messages_total")
+        self.checked = gauge(registry, "conservation_check_timestamp_seconds")
 
 
 class DlrMetrics:
-    """One bundle per process. `carriers` are the configured ids, so that every series exists from the start."""
+    """One bundle per process. `carriers` are the configured ids, so that every series exists from the start.
 
-    def __init__(self, registry: CollectorRegistry, *, carriers: Sequence[str] = ()) -> None:
+    `spans` takes the receipts of sampled messages, None where traces are off.
+    """
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        *,
+        carriers: Sequence[str] = (),
+        pending: PendingMetrics | None = None,
+        spans: ReceiptSpans | None = None,
+    ) -> None:
+        self._spans = spans
+        self._pending = pending
+        self._repeats = counter(registry, "messages_deduplicated_total").labels("dlr")
         self.received = counter(registry, "dlr_received_total")
         self.latency = histogram(registry, "dlr_latency_seconds")
         self._processing = histogram(registry, "dlr_processing_seconds")
@@ -35,22 +62,28 @@ class DlrMetrics:
 
     def judged(
         self,
-        plain: Sequence[tuple[Receipt, Submission]],
+        plain: Sequence[tuple[Receipt, int]],
         counted: Sequence[tuple[Receipt, Submission, Effect]],
         *,
         now_ms: int,
     ) -> None:
-        """Count the receipts of a batch that found their segment and are stored now; `plain` delivered theirs."""
+        """Count the receipts of a batch that found their segment and are stored now.
+
+        Each of `plain`, with the time of its submit, delivered its message.
+        """
+        if self._spans is not None:
+            self._spans.judged(plain, counted, now_ms=now_ms)
         kinds = Counter((receipt.carrier, receipt.message_state, effect) for receipt, _, effect in counted)
         for (carrier, message_state, effect), count in kinds.items():
             self.received.labels(carrier, message_state.value).inc(count)
             if effect is Effect.DUPLICATE:
                 self.duplicate.labels(carrier).inc(count)
+                self._repeats.inc(count)
             elif effect not in (Effect.APPLIED, Effect.READ):
                 self.out_of_order.labels(carrier).inc(count)
         waited_s: dict[str, list[float]] = {receipt.carrier: [] for receipt, _ in plain}
-        for receipt, submission in plain:
-            waited_s[receipt.carrier].append(max(0, receipt.received_at - submission.submitted_at) / 1000)
+        for receipt, submitted_at in plain:
+            waited_s[receipt.carrier].append(max(0, receipt.received_at - submitted_at) / 1000)
         for carrier, waited in waited_s.items():
             self.received.labels(carrier, MessageState.DELIVERED.value).inc(len(waited))
         stored_s = [max(0, now_ms - receipt.received_at) / 1000 for receipt, _ in plain]
@@ -63,3 +96,5 @@ class DlrMetrics:
         observe_many(self._processing, stored_s)
         for carrier, waited in waited_s.items():
             observe_many(self.latency.labels(carrier), waited)
+            if self._pending is not None:
+                self._pending.ended(carrier, len(waited))

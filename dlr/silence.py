@@ -12,6 +12,7 @@ from uuid import UUID
 
 import structlog
 
+from dlr.metrics import ConservationMetrics
 from gateway.bus.codec import encode
 from gateway.bus.topics import EVENTS
 from gateway.domain.events import Noted
@@ -44,6 +45,7 @@ class SilenceSweeper:
         page_rows: int = 2000,
         wait_ms: int = RECEIPT_WAIT_MS,
         is_mine: Callable[[], bool] = lambda: True,
+        metrics: ConservationMetrics | None = None,
     ) -> None:
         self._bus = bus
         self._store = store
@@ -52,6 +54,7 @@ class SilenceSweeper:
         self._page_rows = page_rows
         self._wait_ms = wait_ms
         self._is_mine = is_mine
+        self._metrics = metrics
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -79,6 +82,9 @@ class SilenceSweeper:
             closed += await self._sweep_day(day_at, deadline_ms)
             if self._stopping.is_set() or not self._is_mine():
                 break
+        else:
+            if self._metrics is not None:
+                self._metrics.checked.set(self._clock.now_ms() / 1000)
         if closed:
             _log.info("silence.closed", messages=closed)
         return closed
@@ -93,6 +99,7 @@ class SilenceSweeper:
             if page.message_ids:
                 await self._bus.append([self._note(message_id) for message_id in page.message_ids])
                 closed += len(page.message_ids)
+                self._note_lost(page.lost_count, day_at)
             open_count += page.open_count
             if page.next_id is None:
                 if not open_count:
@@ -102,6 +109,14 @@ class SilenceSweeper:
             # A day may hold millions of rows: leave the database to the others between two slices.
             await self._pause(0.02)
         return closed
+
+    def _note_lost(self, count: int, day_at: int) -> None:
+        if count:
+            _log.error(
+                "conservation.lost", messages=count, day_at=day_at, action="see the runbook, slo-durability"
+            )
+            if self._metrics is not None:
+                self._metrics.lost.inc(count)
 
     def _note(self, message_id: UUID) -> Record:
         note = Noted(

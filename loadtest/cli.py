@@ -7,6 +7,9 @@ from typing import Any
 
 import click
 
+from loadtest.commands.results import compare, report
+from loadtest.commands.run import find_max, list_scenarios, run, show, validate
+
 EXIT_USAGE = 2
 EXIT_INVALID = 3
 
@@ -14,6 +17,15 @@ EXIT_INVALID = 3
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Prove what the gateway can carry."""
+
+
+main.add_command(run)
+main.add_command(list_scenarios)
+main.add_command(show)
+main.add_command(validate)
+main.add_command(find_max)
+main.add_command(report)
+main.add_command(compare)
 
 
 def _read_config(context: click.Context, _: click.Parameter, path: Path | None) -> Path | None:

@@ -2,11 +2,12 @@
 
 What the generator saw accepted, what the simulated carriers took, what the gateway says has ended, what its customers
 were told. Nothing else is believed: no metric, no log. Pure; times are nanoseconds of one clock, lists may come in any
-order. About 300 octets of memory a message.
+order. About 400 octets of memory a message.
 """
 
 from array import array
-from collections.abc import Callable, Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -20,7 +21,8 @@ CLASSES_THAT_MAY_DOUBLE: Final = frozenset(("otp", "transactional"))
 class Accepted(NamedTuple):
     """A message that was answered 202. `key` is how carriers' records tell it: a reference, or a token in its text.
 
-    Messages of one request have the same time; their order in the list is the order of the request.
+    Messages of one request have the same times; their order in the list is the order of the request. `sent_ns` is when
+    the request left: of two requests that were open at once nobody can say which was accepted first.
     """
 
     message_id: str
@@ -29,14 +31,16 @@ class Accepted(NamedTuple):
     key: str
     message_class: str = "transactional"
     segment_count: int = 1
+    sent_ns: int = NEVER
 
 
 class Taken(NamedTuple):
-    """A segment that a carrier took (refused ones are none); `segment` counts from 1."""
+    """A segment that a carrier took (refused ones are none); `segment` counts from 1. `receipt_ns`: its receipt left."""
 
     key: str
     at_ns: int
     segment: int = 1
+    receipt_ns: int = NEVER
 
 
 class Ended(NamedTuple):
@@ -52,6 +56,16 @@ class Told(NamedTuple):
 
     message_id: str
     at_ns: int
+
+
+class Times(NamedTuple):
+    """When what happened to one message: accepted, first at a carrier, last receipt sent, customer told. NEVER: not."""
+
+    message_class: str
+    accepted_ns: int
+    first_ns: int
+    receipt_ns: int
+    told_ns: int
 
 
 @dataclass(slots=True)
@@ -72,7 +86,8 @@ class Finding:
 class Reconciliation:
     """The account of a run; every finding but `duplicated_by_fault` should be empty.
 
-    `accepted` = `ended` + `stuck`. `stuck` are not final at the end; those of them that no carrier got are `lost`.
+    `accepted` = `ended` + `stuck`. `stuck` are not final at the end; those of them that no carrier got, and that are
+    not known to wait, are `lost`.
     """
 
     accepted: int = 0
@@ -113,12 +128,14 @@ class _Books:
         self.recipients: list[str] = []
         self.classes: list[str] = []
         self.accepted_ns = array("q")
+        self.sent_ns = array("q")
+        self.receipt_ns = array("q")
+        self.told_ns = array("q")
         self.first_ns = array("q")
         self.ended_ns = array("q")
         self.segment_count = array("H")
         self.segments_seen = array("H")
         self.was_sent = bytearray()
-        self.told = array("H")
 
     def add(self, one: Accepted) -> bool:
         """Open the row of a message; False when it has one."""
@@ -130,12 +147,14 @@ class _Books:
         self.recipients.append(one.recipient)
         self.classes.append(one.message_class)
         self.accepted_ns.append(one.at_ns)
+        self.sent_ns.append(one.at_ns if one.sent_ns == NEVER else one.sent_ns)
+        self.receipt_ns.append(NEVER)
+        self.told_ns.append(NEVER)
         self.first_ns.append(NEVER)
         self.ended_ns.append(NEVER)
         self.segment_count.append(one.segment_count)
         self.segments_seen.append(0)
         self.was_sent.append(0)
-        self.told.append(0)
         return True
 
 
@@ -149,8 +168,12 @@ def reconcile(
     late_after_ns: int | None = None,
     is_excused: Callable[[int], bool] = lambda _: False,
     may_double: frozenset[str] = CLASSES_THAT_MAY_DOUBLE,
+    observe: Callable[[Times], None] | None = None,
+    still_waiting: Container[str] = frozenset(),
 ) -> Reconciliation:
-    """Return the account of a run.
+    """Return the account of a run; `observe` is called with the times of each message.
+
+    `still_waiting` are ids that the gateway shows to wait for a carrier: stuck where they should not, but not lost.
 
     A repeat is excused where `is_excused(at_ns)` says that a fault was on when it came and its class may double. With
     `late_after_ns` a message is late when its first segment came to a carrier longer than that after its acceptance.
@@ -178,10 +201,21 @@ def reconcile(
             result.unclaimed.add(call.message_id)
             continue
         result.told += 1
-        if books.told[row]:
+        if books.told_ns[row] == NEVER:
+            books.told_ns[row] = call.at_ns
+        else:
             result.callbacks_repeated.add(call.message_id)
-        books.told[row] = 1
-    _judge(books, result, wants_callbacks=wants_callbacks, late_after_ns=late_after_ns)
+    _judge(
+        books,
+        result,
+        wants_callbacks=wants_callbacks,
+        late_after_ns=late_after_ns,
+        still_waiting=still_waiting,
+    )
+    if observe is not None:
+        columns = (books.classes, books.accepted_ns, books.first_ns, books.receipt_ns, books.told_ns)
+        for times in zip(*columns, strict=True):
+            observe(Times(*times))
     return result
 
 
@@ -203,6 +237,7 @@ def _book_taken(
             continue
         if books.first_ns[row] == NEVER:
             books.first_ns[row] = segment.at_ns
+        books.receipt_ns[row] = max(books.receipt_ns[row], segment.receipt_ns)
         if (row, segment.segment) not in seen:
             seen.add((row, segment.segment))
             books.segments_seen[row] += 1
@@ -213,7 +248,12 @@ def _book_taken(
 
 
 def _judge(
-    books: _Books, result: Reconciliation, *, wants_callbacks: bool, late_after_ns: int | None
+    books: _Books,
+    result: Reconciliation,
+    *,
+    wants_callbacks: bool,
+    late_after_ns: int | None,
+    still_waiting: Container[str],
 ) -> None:
     """Go through the rows once, the order of each recipient backwards before."""
     overtaken = _overtaken(books)
@@ -222,14 +262,14 @@ def _judge(
         has_ended = books.ended_ns[row] != NEVER
         if not has_ended:
             result.stuck.add(message_id)
-            if first_ns == NEVER:
+            if first_ns == NEVER and message_id not in still_waiting:
                 result.lost.add(message_id)
         elif books.was_sent[row]:
             if first_ns == NEVER:
                 result.invented.add(message_id)
             elif books.segments_seen[row] < books.segment_count[row]:
                 result.incomplete.add(message_id)
-        if has_ended and wants_callbacks and not books.told[row]:
+        if has_ended and wants_callbacks and books.told_ns[row] == NEVER:
             result.callbacks_missing.add(message_id)
         waited_ns = first_ns - books.accepted_ns[row]
         if first_ns != NEVER and late_after_ns is not None and waited_ns > late_after_ns:
@@ -239,17 +279,33 @@ def _judge(
 
 
 def _overtaken(books: _Books) -> bytearray:
-    """Mark the messages that came to a carrier after one to the same recipient that was accepted later."""
+    """Mark the messages that came to a carrier after one to the same recipient and of their class accepted later."""
     marks = bytearray(len(books.ids))
-    earliest: dict[tuple[str, str], int] = {}
-    for row in range(len(books.ids) - 1, -1, -1):
-        first_ns = books.first_ns[row]
-        if first_ns == NEVER:
-            continue
-        group = (books.recipients[row], books.classes[row])
-        later = earliest.get(group)
-        if later is not None and first_ns > later:
-            marks[row] = 1
-        if later is None or first_ns < later:
-            earliest[group] = first_ns
+    groups: dict[tuple[str, str], list[int]] = {}
+    for row, first_ns in enumerate(books.first_ns):
+        if first_ns != NEVER:
+            groups.setdefault((books.recipients[row], books.classes[row]), []).append(row)
+    for rows in groups.values():
+        if len(rows) > 1:
+            _mark_overtaken(books, rows, marks)
     return marks
+
+
+def _mark_overtaken(books: _Books, rows: list[int], marks: bytearray) -> None:
+    """Mark the rows of one recipient and class, which come in the order of their acceptance."""
+    first_ns, accepted_ns, sent_ns = books.first_ns, books.accepted_ns, books.sent_ns
+    by_sent = sorted(rows, key=sent_ns.__getitem__)
+    sent = [sent_ns[row] for row in by_sent]
+    earliest = [first_ns[row] for row in by_sent]  # at a carrier, of what was sent then or later
+    for at in range(len(earliest) - 2, -1, -1):
+        earliest[at] = min(earliest[at], earliest[at + 1])
+    for place, row in enumerate(rows):
+        later = bisect_right(sent, accepted_ns[row])
+        if later < len(sent) and earliest[later] < first_ns[row]:
+            marks[row] = 1
+            continue
+        for other in rows[place + 1 :]:  # of the same request
+            if accepted_ns[other] != accepted_ns[row] or sent_ns[other] != sent_ns[row]:
+                break
+            if first_ns[other] < first_ns[row]:
+                marks[row] = 1

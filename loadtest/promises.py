@@ -28,7 +28,7 @@ FIGURES: Final[dict[str, str]] = {
     "submit_p99": "acceptance of any message to its submit, 99th percentile",
     "receipt_p95": "receipt sent by a carrier to the customer told, 95th percentile",
     "error_ratio": "requests answered 5xx or not at all, as part of all requests",
-    "lost": "messages accepted that neither a carrier got nor the gateway ended",
+    "lost": "messages accepted that neither a carrier got nor the gateway ended, or that it calls delivered without",
     "duplicated": "messages that a carrier got more than once although their class forbids it, or without a cause",
     "duplicated_by_fault": "messages doubled by a fault, of classes that allow it",
     "stuck": "messages accepted that are not final at the end of the drain",

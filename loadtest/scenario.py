@@ -21,6 +21,7 @@ SHIPPED: Final = Path(__file__).parent / "scenarios"
 CLASSES: Final = ("otp", "transactional", "collections", "marketing")
 MAX_SEGMENTS: Final = 10
 _QUICK: Final = 10
+_RECOVERY_S: Final = 25
 
 
 class ScenarioError(ValueError):
@@ -242,6 +243,10 @@ class Scenario(_Section):
         return {figure: parse_promise(figure, text) for figure, text in self.promise.items()}
 
     @property
+    def abort_rules(self) -> dict[str, Promise]:
+        return {figure: parse_promise(figure, text) for figure, text in self.abort.items()}
+
+    @property
     def target_per_s(self) -> float:
         """The highest rate that is held, else the peak, in segments a second: what `target` means in a promise."""
         load = self.load.load()
@@ -306,7 +311,7 @@ def _override(tree: dict[str, Any], text: str) -> None:
 
 
 def _quicker(found: Scenario, tree: dict[str, Any]) -> Scenario:
-    """Return the scenario with every stage, drain and event at a tenth of its time."""
+    """Return the scenario with every stage, drain and event at a tenth of its time, and a tenth of what waits before."""
 
     def tenth(text: str) -> str:
         return f"{_seconds(text) / _QUICK:.6f}s"
@@ -316,6 +321,14 @@ def _quicker(found: Scenario, tree: dict[str, Any]) -> Scenario:
         {key: tenth(value) if key in ("over", "hold") else value for key, value in stage.items()}
         for stage in load["stages"]
     ]
+    if "recovery_after_event" in found.promise:
+        # Faults are shorter then, what the gateway does about them is not: the load goes on for it.
+        over_s = max((event.at_s + event.for_s for event in found.event), default=0.0) / _QUICK
+        missing_s = over_s + _RECOVERY_S - found.load.load().duration_s / _QUICK
+        last = load["stages"][-1]
+        if missing_s > 0 and "hold" in last:
+            last["hold"] = f"{_seconds(last['hold']) + missing_s:.6f}s"
+    load["waiting"] = found.load.waiting // _QUICK
     load["drain"] = tenth(found.load.drain) if _seconds(found.load.drain) > 100 else found.load.drain
     events = [
         {key: tenth(value) if key in ("at", "for") else value for key, value in event.items()}

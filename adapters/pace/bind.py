@@ -36,6 +36,7 @@ class BindCounts:
     receipts: int = 0
     ambiguous: int = 0
     unexpected: int = 0
+    enquire_links: int = 0
 
 
 class BindOwner(Protocol):
@@ -116,6 +117,11 @@ class PacedBind(ABC):
         return self.counts.unexpected
 
     @property
+    def enquire_links(self) -> tuple[int, int]:
+        """Questions for a sign of life that were answered, and how long the last answer took in nanoseconds."""
+        return 0, 0
+
+    @property
     def shown_slots(self) -> int:
         """The window as figures show it."""
         return self.window_slots
@@ -123,6 +129,7 @@ class PacedBind(ABC):
     def figures(self) -> BindFigures:
         """Return the live figures."""
         counts = self.counts
+        enquire_links, enquire_link_ns = self.enquire_links
         return BindFigures(
             bind=self.name,
             state=self.state,
@@ -138,6 +145,8 @@ class PacedBind(ABC):
             breaker=self.health.breaker.state(self._clock.monotonic_ns()).value,
             rate_per_s=self.pace.learned_per_s,
             response_ms=self.health.response_ms,
+            enquire_link_count=enquire_links,
+            enquire_link_ns=enquire_link_ns,
         )
 
     # -- what the link asks ----------------------------------------------------------------------

@@ -145,7 +145,9 @@ class Bind(BindWork):
         self._note_health(reason, bound_for_s, now_ns)
         transport, self.transport = self.transport, None
         if transport is not None:
-            self.counts.unexpected += transport.connection.counters.unexpected_answers
+            counters = transport.connection.counters
+            self.counts.unexpected += counters.unexpected_answers
+            self.counts.enquire_links += counters.enquire_links
         if bound_for_s is not None:
             self._reconnect.ended(bound_for_s=bound_for_s)
             self._bound_since_ns = self.bound_since_ms = None

@@ -117,6 +117,14 @@ class BindWork(PacedBind):
         return self.counts.unexpected + now
 
     @property
+    def enquire_links(self) -> tuple[int, int]:
+        """enquire_links that were answered, and how long the last answer took in nanoseconds."""
+        if self.transport is None:
+            return self.counts.enquire_links, 0
+        counters = self.transport.connection.counters
+        return self.counts.enquire_links + counters.enquire_links, counters.enquire_link_ns
+
+    @property
     def shown_slots(self) -> int:
         """The window as figures show it."""
         return 0 if self.mode is BindMode.RX else self.window_slots

@@ -44,7 +44,45 @@ def metrics_page() -> str:
     lines = [
         "# Metrics",
         "",
-        "Every process serves its own `/metrics` on its admin port; `/sd` of the supervisor lists them for Prometheus.",
+        (
+            "Every process serves its own `/metrics` on its admin port; `/sd` of the supervisor lists them for Prometheus, "
+            "with the labels `role` and `index`."
+        ),
+        (
+            "Every series that is known in advance is there with 0 from the start. No label holds an account, a number, an id "
+            "or a text: figures by account and campaign are in the reports."
+        ),
+        "",
+        (
+            "- Of the gauges that several processes tell, take the sum (`queue_lag_messages` of lanes and "
+            "`*_timestamp_seconds`: the maximum)."
+        ),
+        (
+            "- `dlr_pending_messages` counts segments, from what the process before left (its newest 200,000) on. Of several "
+            "`back` processes only the sum means something: one adds what another takes away."
+        ),
+        (
+            "- `messages_dead_lettered_total`: `envelope`, `rejected`, `unexpected` and `uncuttable` are faults of ours and "
+            "count against the durability objective, with `conservation_lost_messages_total`."
+        ),
+        (
+            "- `config_info`: the digest leaves out secrets, ports and addresses, so processes that run one configuration say "
+            "the same: `count(count by (hash) (caudal_config_info)) > 1` finds one that missed a reload."
+        ),
+        (
+            "- `credential_expiry_timestamp_seconds`: `password` is `credentials_expire` of a carrier, `certificate` the first "
+            "end in a certificate file, read again when it changes."
+        ),
+        (
+            "- Histograms are classic ones; with `convert_classic_histograms_to_nhcb` in Prometheus the `_bucket` series that "
+            "the shipped rules use are gone."
+        ),
+        "- Campaigns have no metrics yet, as there are no campaigns yet.",
+        "",
+        (
+            "`caudal logs level [LOGGER] LEVEL --for 10m` lets a running gateway log more or less; `caudal logs show` tells "
+            "what is set."
+        ),
         "",
         "| metric | type | labels | meaning |",
         "|---|---|---|---|",

@@ -1,6 +1,7 @@
 """The dashboards, each in the order of the questions that somebody asks at 3 a.m."""
 
 from board import RATE, ZERO_IS_GOOD, Board, quantile
+from edge_boards import edges
 from grafana_foundation_sdk.models import dashboard as dashboard_models
 from inner_boards import pipeline, runtime, webhooks
 
@@ -232,6 +233,53 @@ def carriers() -> Board:
         ],
         unit="short",
     )
+    board.lines(
+        "Put off",
+        "Attempts a second that wait for a later time, by reason.",
+        [
+            (
+                f"sum by (carrier, reason) (rate(caudal_message_retries_total{{{chosen}}}{RATE}))",
+                "{{carrier}} {{reason}}",
+            )
+        ],
+        unit="reqps",
+    )
+    board.lines(
+        "Link probe",
+        "enquire_link to its answer, p99: the way to the carrier without its platform.",
+        [
+            (
+                quantile(0.99, "carrier_enquire_link_duration_seconds", by="carrier", where=chosen),
+                "{{carrier}}",
+            )
+        ],
+        unit="s",
+    )
+    board.lines(
+        "Up for",
+        "How long each bind has been up.",
+        [
+            (
+                (
+                    "time() - max by (carrier, bind)"
+                    f" (caudal_carrier_bind_up_since_timestamp_seconds{{{chosen}}} > 0)"
+                ),
+                "{{carrier}} {{bind}}",
+            )
+        ],
+        unit="s",
+    )
+    board.lines(
+        "Calls of HTTP carriers",
+        "A second, by outcome. Carriers of SMPP never call.",
+        [
+            (
+                f"sum by (carrier, outcome) (rate(caudal_carrier_callbacks_total{{{chosen}}}{RATE})) > 0",
+                "{{carrier}} {{outcome}}",
+            )
+        ],
+        unit="reqps",
+    )
     board.row("Receipts")
     board.lines(
         "Final states",
@@ -274,10 +322,16 @@ def carriers() -> Board:
         [(f"sum by (carrier) (rate(caudal_mo_received_total{{{chosen}}}{RATE}))", "{{carrier}}")],
         unit="reqps",
     )
+    board.lines(
+        "Receipts to come",
+        "Segments with the carrier that no final receipt came for.",
+        [(f"max by (carrier) (caudal_dlr_pending_messages{{{chosen}}})", "{{carrier}}")],
+        unit="short",
+    )
     return board
 
 
-BOARDS = (sla, carriers, pipeline, webhooks, runtime)
+BOARDS = (sla, carriers, pipeline, webhooks, edges, runtime)
 
 
 def all_boards() -> dict[str, dashboard_models.Dashboard]:

@@ -50,6 +50,32 @@ def pipeline() -> Board:
         ],
         unit="s",
     )
+    board.lines(
+        "In the API now",
+        "Requests being answered, and messages in a request (mean).",
+        [
+            ("sum(caudal_http_requests_in_flight)", "requests in flight"),
+            (
+                (
+                    f"sum(rate(caudal_batch_size_messages_sum{RATE}))"
+                    f" / (sum(rate(caudal_batch_size_messages_count{RATE})) > 0)"
+                ),
+                "messages in a batch",
+            ),
+        ],
+        unit="short",
+    )
+    board.lines(
+        "Rates of ours",
+        "Requests a second that a rate of an account or a credential was asked for.",
+        [
+            (
+                f"sum by (limiter, decision) (rate(caudal_ratelimit_decisions_total{RATE}))",
+                "{{limiter}} {{decision}}",
+            )
+        ],
+        unit="reqps",
+    )
     board.row("Queues")
     board.lines(
         "Lag",
@@ -86,6 +112,28 @@ def pipeline() -> Board:
         "Dead records",
         "In each five minutes, by reason.",
         [("sum by (reason) (increase(caudal_messages_dead_lettered_total[5m]))", "{{reason}}")],
+        unit="short",
+    )
+    board.lines(
+        "Without an end",
+        "Dead records that wait for a person, messages that were never submitted, and those too late to submit.",
+        [
+            ("max(caudal_dead_letter_messages)", "dead records"),
+            ("sum(increase(caudal_conservation_lost_messages_total[1d]))", "lost in a day"),
+            ("sum by (class) (increase(caudal_messages_expired_total[1h]))", "{{class}} expired in an hour"),
+        ],
+        unit="short",
+    )
+    board.lines(
+        "Consumers",
+        "Changes of partitions and failed commits, in each five minutes.",
+        [
+            ("sum by (group) (increase(caudal_consumer_rebalances_total[5m]))", "{{group}} partitions"),
+            (
+                "sum by (group) (increase(caudal_consumer_commit_failures_total[5m]))",
+                "{{group}} commits failed",
+            ),
+        ],
         unit="short",
     )
     board.row("Receipts and store")
@@ -127,8 +175,25 @@ def pipeline() -> Board:
     board.lines(
         "Failed batches",
         "In each five minutes. They are tried again.",
-        [("sum by (table, reason) (increase(caudal_store_errors_total[5m])) > 0", "{{table}} {{reason}}")],
+        [
+            (
+                "topk(10, sum by (table, reason) (increase(caudal_store_errors_total[5m])))",
+                "{{table}} {{reason}}",
+            )
+        ],
         unit="short",
+    )
+    board.lines(
+        "Database connections",
+        "By role: in use, idle, and callers that wait for one.",
+        [("sum by (role, state) (caudal_store_pool_connections)", "{{role}} {{state}}")],
+        unit="short",
+    )
+    board.lines(
+        "Since the last conservation check",
+        "The search for messages without an end runs by itself.",
+        [("time() - max(caudal_conservation_check_timestamp_seconds > 0)", "seconds")],
+        unit="s",
     )
     return board
 
@@ -215,21 +280,59 @@ def runtime() -> Board:
     board.row("Supervision")
     board.lines(
         "Roles up",
-        "1 while the role runs.",
-        [("min by (role) (caudal_role_up)", "{{role}}")],
+        "1 while the process runs.",
+        [("min by (process) (caudal_role_up)", "{{process}}")],
         unit="short",
         top=1,
     )
     board.lines(
         "Restarts",
-        "Of each role, in each five minutes.",
-        [("sum by (role) (increase(caudal_role_restarts_total[5m]))", "{{role}}")],
+        "Of each process, in each five minutes.",
+        [("sum by (process) (increase(caudal_role_restarts_total[5m]))", "{{process}}")],
         unit="short",
     )
     board.lines(
         "Version",
         "Processes by the version they run.",
-        [("count by (version) (caudal_build_info)", "{{version}}")],
+        [("count by (version, commit) (caudal_build_info)", "{{version}} {{commit}}")],
         unit="short",
+    )
+    board.row("Configuration and traces")
+    board.lines(
+        "Configuration",
+        "Processes by the configuration they run: more than one line means that a reload is missing somewhere.",
+        [("count by (hash) (caudal_config_info)", "{{hash}}")],
+        unit="short",
+    )
+    board.lines(
+        "Since the configuration was taken over",
+        "By process.",
+        [
+            (
+                "time() - max by (role, instance) (caudal_config_reload_success_timestamp_seconds)",
+                "{{role}} {{instance}}",
+            )
+        ],
+        unit="s",
+    )
+    board.lines(
+        "Credentials end in",
+        "Passwords and certificates whose end is known.",
+        [
+            (
+                "min by (owner, kind) (caudal_credential_expiry_timestamp_seconds) - time()",
+                "{{owner}} {{kind}}",
+            )
+        ],
+        unit="s",
+    )
+    board.lines(
+        "Traces",
+        "Spans a second: taken by the collector, and given up by reason.",
+        [
+            (f"sum(rate(caudal_traces_spans_exported_total{RATE}))", "exported"),
+            (f"sum by (reason) (rate(caudal_traces_spans_dropped_total{RATE}))", "dropped: {{reason}}"),
+        ],
+        unit="reqps",
     )
     return board

@@ -3,8 +3,13 @@
 The windows and factors are those of the Site Reliability Workbook: a page when 2 % of the month's budget go in an hour
 or 5 % in six, a ticket when 10 % go in a day or in three. Both windows of a pair must burn, so an alert ends soon after
 its cause. `make docs` runs it; a test compares.
+
+`python deploy/slo/make_rules.py --scale 30 --out FOLDER` writes all rules with every window, pause and age divided, to
+rehearse an incident of an hour in two minutes.
 """
 
+import argparse
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +20,8 @@ import yaml
 HERE = Path(__file__).parent
 TARGET = HERE.parent / "prometheus" / "rules" / "slo.rules.yml"
 RUNBOOK = "deploy/docs/runbook.md"
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_EVALUATED_EVERY = "15s"
 WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 
 
@@ -144,6 +151,7 @@ def _alerts(slo: Slo) -> list[dict[str, Any]]:
                     "description": slo.about,
                     "runbook_url": f"{RUNBOOK}#slo-{slo.name}",
                     "dashboard": "caudal-sla",
+                    "panel": "Burn rate",
                 },
             }
         )
@@ -166,5 +174,60 @@ def text() -> str:
     )
 
 
+def scaled(rule_file: str, factor: float) -> dict[str, Any]:
+    """Return the content of a rule file for a world in which everything lasts `factor` times shorter.
+
+    Windows, intervals and `for` are divided, and ages compared with seconds; latencies and counts stay as they are.
+    """
+
+    def shorter(duration: str) -> str:
+        seconds = sum(int(number) * _UNIT_S[unit] for number, unit in re.findall(r"(\d+)([a-z])", duration))
+        return f"{max(1, round(seconds * 1000 / factor))}ms"
+
+    content: dict[str, Any] = yaml.safe_load(rule_file)
+    for group in content["groups"]:
+        group["interval"] = shorter(group.get("interval", _EVALUATED_EVERY))
+        for rule in group["rules"]:
+            expression = re.sub(
+                r"\[(\w+)(?::(\w+))?\]",
+                lambda found: f"[{':'.join(shorter(one) for one in found.groups() if one)}]",
+                rule["expr"],
+            )
+            expression = re.sub(r"(?<=offset )\w+", lambda found: shorter(found.group()), expression)
+            rule["expr"] = re.sub(
+                r"(time\(\) - [^<>]*[<>] )(\d+)",
+                lambda found: f"{found.group(1)}{int(found.group(2)) / factor:g}",
+                expression,
+            )
+            if "for" in rule:
+                rule["for"] = shorter(rule["for"])
+    return content
+
+
+def write_scaled(folder: Path, factor: float) -> list[Path]:
+    """Write every rule file, scaled, into a folder; return the new files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = []
+    for path in sorted(TARGET.parent.glob("*.rules.yml")):
+        body = yaml.safe_dump(scaled(path.read_text(), factor), sort_keys=False, width=200)
+        (folder / path.name).write_text(f"# Scaled by {factor:g}: for rehearsals only.\n{body}")
+        found.append(folder / path.name)
+    return found
+
+
+def main() -> None:
+    """Write the rule file, or all of them scaled."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scale", type=float, help="divide every window by this; needs --out")
+    parser.add_argument("--out", type=Path, help="folder of the scaled files")
+    chosen = parser.parse_args()
+    if (chosen.scale is None) != (chosen.out is None):
+        parser.error("--scale and --out belong together")
+    if chosen.scale is None:
+        TARGET.write_text(text())
+    else:
+        write_scaled(chosen.out, chosen.scale)
+
+
 if __name__ == "__main__":
-    TARGET.write_text(text())
+    main()

@@ -75,6 +75,7 @@ class Ledger:
         bus: Bus,
         store: DeliveryStore,
         hold_lease: Callable[[Transaction], Awaitable[bool]],
+        on_attempts: Callable[[list[AttemptRow]], None] | None = None,
     ) -> None:
         self._shard = shard
         self._watermark = watermark
@@ -82,6 +83,7 @@ class Ledger:
         self._bus = bus
         self._store = store
         self._hold_lease = hold_lease
+        self._on_attempts = on_attempts
         self._page = _Page()
         self._open_rows: set[int] = set()
         self.lock = asyncio.Lock()
@@ -97,6 +99,8 @@ class Ledger:
     def attempted(self, rows: list[AttemptRow]) -> None:
         """Write attempts with the next flush."""
         self._page.attempts += rows
+        if self._on_attempts is not None:
+            self._on_attempts(rows)
         self.news.set()
 
     def spill(self, outlet: Outlet, rows: list[EventRow]) -> None:

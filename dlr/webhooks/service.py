@@ -19,6 +19,7 @@ from dlr.webhooks.ledger import LeaseLostError, Ledger
 from dlr.webhooks.metrics import WebhookMetrics
 from dlr.webhooks.schedule import Schedule
 from dlr.webhooks.shard import DeliverySettings, Shard
+from dlr.webhooks.traces import WebhookSpans
 from gateway.bus.members import Membership
 from gateway.bus.reader_metrics import ReaderMetrics
 from gateway.bus.topics import WEBHOOK_GROUP, WEBHOOKS
@@ -64,6 +65,7 @@ class WebhookService:
         settings: DeliverySettings = DeliverySettings(),  # noqa: B008 - a frozen value
         schedule: Schedule = Schedule(),  # noqa: B008 - has no state
         lease_ttl_s: float = 10.0,
+        spans: WebhookSpans | None = None,
     ) -> None:
         self._owner = owner
         self._bus = bus
@@ -80,6 +82,7 @@ class WebhookService:
         self._settings = settings
         self._schedule = schedule
         self._lease_ttl_s = lease_ttl_s
+        self._on_attempts = None if spans is None else spans.attempted
         self._stopping = asyncio.Event()
         reader_metrics.introduce(topic=WEBHOOKS, group=WEBHOOK_GROUP, table=_TABLE)
 
@@ -134,7 +137,13 @@ class WebhookService:
         position = await self._bus.position(WEBHOOK_GROUP, WEBHOOKS, number)
         watermark = Watermark(position, max_ranges=_MAX_RANGES)
         ledger = Ledger(
-            number, watermark=watermark, db=self._db, bus=self._bus, store=self._store, hold_lease=hold_lease
+            number,
+            watermark=watermark,
+            db=self._db,
+            bus=self._bus,
+            store=self._store,
+            hold_lease=hold_lease,
+            on_attempts=self._on_attempts,
         )
         shard = Shard(
             number,

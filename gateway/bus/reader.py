@@ -128,12 +128,14 @@ class BatchReader:
                 await self._run()
             except MovedError as error:
                 self._next.clear()
+                self._metrics.commit_failures.labels(self._group).inc()
                 _log.warning("consumer.moved", topic=self._topic, group=self._group, error=str(error))
                 await self.pause(_RETRY_FIRST_S)
             except Exception as error:  # noqa: BLE001 - whatever the outside world does, the records wait for us
                 # The commit may have been stored before the connection broke: ask again where we stand.
                 self._next.clear()
                 self._metrics.errors.labels(self._table, "database").inc()
+                self._metrics.commit_failures.labels(self._group).inc()
                 self._retry_s = min(max(self._retry_s * 2, _RETRY_FIRST_S), _RETRY_MAX_S)
                 _log.warning(
                     "consumer.retry",
@@ -235,6 +237,8 @@ class BatchReader:
         ours = share.partitions()
         if ours == self._next.keys():
             return
+        if self._next:  # neither the start nor what follows an error
+            self._metrics.rebalances.labels(self._group).inc()
         self._next = {partition: offset for partition, offset in self._next.items() if partition in ours}
         share.reads(self._next)
         for partition in sorted(ours - self._next.keys()):

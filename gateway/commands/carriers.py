@@ -3,9 +3,7 @@
 Orders go through the database; dispatch follows within about a second, and every order is in the audit.
 """
 
-import getpass
 import json
-import os
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -13,7 +11,15 @@ from typing import Any, TypeVar
 
 import click
 
-from gateway.commands.shared import config_option, json_option, load, print_rows, wait_for, with_database
+from gateway.commands.shared import (
+    config_option,
+    json_option,
+    load,
+    print_rows,
+    user_name,
+    wait_for,
+    with_database,
+)
 from gateway.domain.message import CLASSES
 from gateway.ingress.desk import KEEP, MAX_AUDIT, By, Desk, rate_of
 
@@ -56,14 +62,7 @@ def _by(reason: str, duration: str | None = None) -> By:
         if found is None:
             raise click.UsageError(f"--for {duration!r} is not a number with s, m, h or d, such as 30m")
         expires_at = SystemClock().now_ms() + int(found[1]) * _UNIT_MS[found[2]]
-    return By(f"cli:{_user()}", reason, expires_at)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return f"uid{os.getuid()}"
+    return By(f"cli:{user_name()}", reason, expires_at)
 
 
 def _show_status(config_path: Path | None, carrier: str, order: Callable[[Desk], Awaitable[Any]]) -> None:

@@ -1,7 +1,9 @@
 """What the commands of `caudal` share: options, settings, the way to the database, and how rows are printed."""
 
 import asyncio
+import getpass
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Coroutine
@@ -83,6 +85,14 @@ def print_rows(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     for line in cells:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def user_name() -> str:
+    """Return who runs the command, for the audit."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return f"uid{os.getuid()}"
 
 
 def fail(text: str) -> NoReturn:

@@ -29,6 +29,7 @@ from gateway.dispatch.reader import LaneReader
 from gateway.dispatch.references import References
 from gateway.dispatch.repeats import Repeats
 from gateway.dispatch.settle import Settler
+from gateway.dispatch.traced import TracedSettler
 from gateway.dispatch.uplink import Uplink
 from gateway.dispatch.work import Lane, Work
 from gateway.domain.message import CLASSES, Message, OutboundSegment
@@ -94,7 +95,8 @@ class LaneWorker:
         self._uplink = Uplink(context)
         self._claims = Claims(lanes, per_s=per_s, window=plan.window, settings=settings)
         self._outbox = outbox = Outbox(context, owner=self)
-        self._settler = settler = Settler(
+        make_settler = Settler if metrics.spans is None else TracedSettler
+        self._settler = settler = make_settler(
             context,
             link=link,
             lanes=lanes,
@@ -246,6 +248,7 @@ class LaneWorker:
         if self._repeats is not None:
             first = self._repeats.sift(message)
             if first is None:
+                self._context.metrics.repeats.inc()
                 self._outbox.batch.done.append((lane, offset))
                 self._outbox.wake()
                 return

@@ -2,19 +2,27 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import permutations
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from gateway.bus.topics import lane_group
 from gateway.dispatch.plan import SMPP_STATUSES
 from gateway.domain.message import CLASSES
 from gateway.domain.outcomes import Ambiguous, Refused, SubmitOutcome, Submitted, Throttled, Unsent
 from gateway.ports.links import BindChanged, BindFigures, BindState
 from gateway.telemetry import metrics as catalogue
+from gateway.telemetry.spans import Spans
 
 RETRY_REASONS = ("retry_later", "resend_in_doubt", "drained")
 DEAD_REASONS = ("envelope", "uncuttable")
+QUEUED = "queued"
+BEGUN = "begun"
+"""Stages that a message expires in: before any of its segments was submitted, or after some were."""
 CIRCUIT_STATES = ("closed", "half_open", "open")
+NO_ANSWER = "none"
+_MAX_STATUSES = 100
 FAILOVER_REASONS = (
     "carrier_down",
     "drained",
@@ -37,7 +45,10 @@ class ShardFigures(NamedTuple):
 
 
 class DispatchMetrics:
-    """The bundle. Label values come from the configuration and from closed sets; `carriers` are touched at once."""
+    """The bundle. Label values come from the configuration and from closed sets; `carriers` are touched at once.
+
+    `spans` takes the attempts of sampled messages, None where traces are off.
+    """
 
     def __init__(
         self,
@@ -45,7 +56,10 @@ class DispatchMetrics:
         *,
         carriers: Sequence[str] = (),
         statuses: Mapping[str, Sequence[str]] | None = None,
+        pairs: Iterable[tuple[str, str]] | None = None,
+        spans: Spans | None = None,
     ) -> None:
+        self.spans = spans
         self.queue_depth = catalogue.gauge(registry, "carrier_queue_depth_messages")
         self.bind_state = catalogue.gauge(registry, "carrier_bind_state")
         self.bind_transitions = catalogue.counter(registry, "carrier_bind_transitions_total")
@@ -66,10 +80,15 @@ class DispatchMetrics:
         self.failovers = catalogue.counter(registry, "message_failovers_total")
         self.dead = catalogue.counter(registry, "messages_dead_lettered_total")
         self.expired = catalogue.counter(registry, "messages_expired_total")
-        self.mo_received = catalogue.counter(registry, "mo_received_total")
-        self.expired_by_class = tuple(self.expired.labels(name) for name in CLASSES)
+        self.mo_received = catalogue.counter(registry, "mo_segments_received_total")
+        self.enquire_link_seconds = catalogue.histogram(registry, "carrier_enquire_link_duration_seconds")
+        self.commit_failures = catalogue.counter(registry, "consumer_commit_failures_total")
+        self.repeats = catalogue.counter(registry, "messages_deduplicated_total").labels("dispatch")
+        self.expired_by_class = tuple(self.expired.labels(name, QUEUED) for name in CLASSES)
+        self.expired_begun_by_class = tuple(self.expired.labels(name, BEGUN) for name in CLASSES)
         self.dead_by_reason = {reason: self.dead.labels(reason) for reason in DEAD_REASONS}
         self._carriers: dict[str, CarrierMetrics] = {}
+        self._pairs: frozenset[tuple[str, str]] | None = None if pairs is None else frozenset(pairs)
         self._statuses: dict[str, Sequence[str]] = {}
         self.touch(carriers, statuses=statuses)
 
@@ -78,10 +97,13 @@ class DispatchMetrics:
         self._statuses.update(statuses or {})
         for carrier in carriers:
             self.carrier(carrier)
-            for other in carriers:
-                if other != carrier:
-                    for reason in FAILOVER_REASONS:
-                        self.failovers.labels(carrier, other, reason)
+        for pair in permutations(carriers, 2) if self._pairs is None else self._pairs:
+            for reason in FAILOVER_REASONS:
+                self.failovers.labels(*pair, reason)
+
+    def expect_failovers(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Let these pairs of carriers be the known ones from the next `touch` on; without this all are."""
+        self._pairs = frozenset(pairs)
 
     def carrier(self, carrier: str) -> "CarrierMetrics":
         """Return the children of one carrier, the same for all its shards, every known label value touched."""
@@ -97,9 +119,15 @@ class CarrierMetrics:
 
     def __init__(self, bundle: DispatchMetrics, carrier: str, *, statuses: Sequence[str]) -> None:
         self._bundle = bundle
+        self.spans = bundle.spans
         self._carrier = carrier
-        self._statuses: dict[str, Counter] = {}
+        self._answers: dict[tuple[str, str], Counter] = {}
+        self._binds: dict[str, int] = {}  # enquire_links answered, as last seen
         self.expired_by_class = bundle.expired_by_class
+        self.expired_begun_by_class = bundle.expired_begun_by_class
+        self.repeats = bundle.repeats
+        self.enquire_link_seconds = bundle.enquire_link_seconds.labels(carrier)
+        self.commit_failures = bundle.commit_failures.labels(lane_group(carrier))
         self.dead_by_reason = bundle.dead_by_reason
         self.queue_depth = tuple(bundle.queue_depth.labels(carrier, name) for name in CLASSES)
         self.delay = tuple(bundle.delay.labels(carrier, name) for name in CLASSES)
@@ -110,8 +138,8 @@ class CarrierMetrics:
         self.mo_received = bundle.mo_received.labels(carrier)
         self.retries = {reason: bundle.retries.labels(carrier, reason) for reason in RETRY_REASONS}
         self._success = statuses[0]
-        for status in (*statuses, "none"):
-            self._status(status)
+        self._known_statuses = (*statuses, NO_ANSWER)
+        self._names = set(self._known_statuses)
         self._shards: dict[int, ShardFigures] = {}
         self._show()
 
@@ -153,20 +181,21 @@ class CarrierMetrics:
         match outcome:
             case Throttled():
                 self.throttled.inc()
-                self._status(outcome.status).inc()
+                self._answer(outcome.bind, outcome.status).inc()
             case Refused():
-                self._status(outcome.status).inc()
+                self._answer(outcome.bind, outcome.status).inc()
             case Ambiguous():
                 self.timeouts.inc()
-                self._status("none").inc()
+                self._answer(outcome.bind, NO_ANSWER).inc()
             case Unsent() | Submitted():
                 pass
 
-    def count_submitted(self, response_ms: list[int]) -> None:
-        """Count a flush's worth of accepted segments."""
+    def count_submitted(self, response_ms: list[int], *, by_bind: Mapping[str, int]) -> None:
+        """Count a flush's worth of accepted segments: their response times, and how many each bind brought."""
         if response_ms:
             _observe_all(self.submit_seconds, response_ms, catalogue.SUBMIT_BUCKETS)
-            self._status(self._success).inc(len(response_ms))
+            for bind, count in by_bind.items():
+                self._answer(bind, self._success).inc(count)
 
     def count_delays(self, delays_ms: Iterable[tuple[int, int]]) -> None:
         """Count a flush's worth of (class index, milliseconds from acceptance to the carrier's answer)."""
@@ -176,10 +205,21 @@ class CarrierMetrics:
         for index, values in by_class.items():
             _observe_all(self.delay[index], values, catalogue.DELAY_BUCKETS)
 
+    def attach_exemplars(
+        self, lane: int, *, delay_ms: int, response_ms: int, trace_id: str, now_ms: int
+    ) -> None:
+        """Let the buckets of a sampled message, which a flush counts, name its trace."""
+        attach = catalogue.attach_exemplar
+        attach(self.delay[lane], delay_ms / 1000, trace_id=trace_id, at_ms=now_ms)
+        attach(self.submit_seconds, response_ms / 1000, trace_id=trace_id, at_ms=now_ms)
+
     def show_binds(self, figures: Iterable[BindFigures]) -> None:
         """Publish the live figures of every bind."""
         bundle, carrier = self._bundle, self._carrier
         for bind in figures:
+            if bind.bind not in self._binds:
+                self._introduce(bind.bind)
+            self._observe_enquire_links(bind)
             bundle.window_in_use.labels(carrier, bind.bind).set(bind.window_in_use)
             bundle.window_size.labels(carrier, bind.bind).set(bind.window_slots)
             bundle.bind_up_since.labels(carrier, bind.bind).set((bind.bound_since_ms or 0) / 1000)
@@ -190,14 +230,28 @@ class CarrierMetrics:
         """Count a change of bind state."""
         self._bundle.bind_transitions.labels(self._carrier, event.bind, event.state).inc()
 
-    def _status(self, status: str) -> Counter:
-        child = self._statuses.get(status)
+    def _introduce(self, bind: str) -> None:
+        """Make the series of a bind exist before anything happens on it."""
+        self._binds[bind] = 0
+        for status in self._known_statuses:
+            self._answer(bind, status)
+        for state in BindState:
+            self._bundle.bind_transitions.labels(self._carrier, bind, state)
+
+    def _observe_enquire_links(self, bind: BindFigures) -> None:
+        # Figures come every second, enquire_links every half minute: the last answer is every answer.
+        if bind.enquire_link_count != self._binds[bind.bind]:
+            self._binds[bind.bind] = bind.enquire_link_count
+            self.enquire_link_seconds.observe(bind.enquire_link_ns / 1e9)
+
+    def _answer(self, bind: str, status: str) -> Counter:
+        child = self._answers.get((bind, status))
         if child is None:
             # A carrier may invent any of 2^32 codes: past a hundred they count as one.
-            name = status if len(self._statuses) < 100 else "other"
-            child = self._bundle.responses.labels(self._carrier, name)
-            if name == status:
-                self._statuses[status] = child
+            if status not in self._names and len(self._names) >= _MAX_STATUSES:
+                status = "other"
+            self._names.add(status)
+            child = self._answers[bind, status] = self._bundle.responses.labels(self._carrier, bind, status)
         return child
 
 

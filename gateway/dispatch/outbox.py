@@ -48,7 +48,17 @@ class Batch:
     `aside_count` of the events tell of messages that were not submitted at all: a crash puts nothing of them in doubt.
     """
 
-    __slots__ = ("aside_count", "dead", "deferred", "delays_ms", "done", "events", "records", "response_ms")
+    __slots__ = (
+        "aside_count",
+        "by_bind",
+        "dead",
+        "deferred",
+        "delays_ms",
+        "done",
+        "events",
+        "records",
+        "response_ms",
+    )
 
     def __init__(self) -> None:
         self.aside_count = 0
@@ -59,6 +69,7 @@ class Batch:
         self.done: list[tuple[int, int]] = []
         self.delays_ms: list[tuple[int, int]] = []
         self.response_ms: list[int] = []
+        self.by_bind: dict[str, int] = {}
 
     @property
     def weight(self) -> int:
@@ -176,6 +187,7 @@ class Outbox:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever the database does, the results wait for it
                 in_doubt = True
+                self._metrics.commit_failures.inc()
                 _log.warning(
                     "dispatch.flush_failed",
                     carrier=self._carrier,
@@ -205,5 +217,5 @@ class Outbox:
         return stored == commit.position
 
     def _observe(self, batch: Batch) -> None:
-        self._metrics.count_submitted(batch.response_ms)
+        self._metrics.count_submitted(batch.response_ms, by_bind=batch.by_bind)
         self._metrics.count_delays(batch.delays_ms)

@@ -135,9 +135,11 @@ class Settler:
 
     def expire(self, work: Work, now_ms: int) -> None:
         """End a message whose validity passed in the lane; it is out of the lane already (sms-domain E4)."""
-        self._metrics.expired_by_class[work.lane].inc()
         message = work.message
-        if not work.segments and not message.segments_done:
+        is_begun = bool(work.segments or message.segments_done)
+        metrics = self._metrics
+        (metrics.expired_begun_by_class if is_begun else metrics.expired_by_class)[work.lane].inc()
+        if not is_begun:
             self._outbox.add(expired(message, now_ms=now_ms), lane=work.lane, offset=work.offset)
             return
         if not work.segments:
@@ -175,6 +177,7 @@ class Settler:
         message = work.message
         if (message.id, message.attempt) not in self._concluded:
             return False
+        self._metrics.repeats.inc()
         event = Noted(message.id, now_ms, "repeat_dropped", carrier=message.carrier, reason="begun_twice")
         self._outbox.add(event, lane=work.lane, offset=work.offset)
         return True
@@ -182,14 +185,16 @@ class Settler:
     def _result(self, segment: OutboundSegment, outcome: Submitted) -> SegmentResult:
         raw_id = outcome.carrier_message_id
         carrier_message_id = self._normalise_id(raw_id) if raw_id else None
-        self._outbox.batch.response_ms.append(outcome.response_ms)
+        batch, bind = self._outbox.batch, outcome.bind
+        batch.response_ms.append(outcome.response_ms)
+        batch.by_bind[bind] = batch.by_bind.get(bind, 0) + 1
         return SegmentResult(
             segment.segment_index,
             State.SUBMITTED,
             self._clock.now_ms(),
             "submitted",
             "",
-            outcome.bind,
+            bind,
             outcome.sequence_number,
             outcome.response_ms,
             carrier_message_id,

@@ -1,7 +1,7 @@
 """Whether a carrier can be sent to, as one answer over its binds, and since when it is in trouble (D1, P5)."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -34,6 +34,8 @@ class Uplink:
         self._states: dict[str, BindState] = {}
         self._breakers: dict[str, str] = {}
         self._receivers: set[str] = set()
+        self._said: dict[str, tuple[BindState, str]] = {}
+        self._said_breaker = HALF_OPEN
         self._is_up = False
         self._was_closed = False
         self._closed_since_ns: int | None = None
@@ -84,14 +86,21 @@ class Uplink:
         self._context.metrics.bind_changed(event)
         self._states[event.bind] = event.state
         self._judge()
-        log = _log.warning if event.alert else _log.info
-        log(
+        self._log_of(event)(
             "bind.changed",
             carrier=self._context.carrier,
             bind=event.bind,
             state=event.state.value,
             reason=event.reason,
         )
+
+    def _log_of(self, event: BindChanged) -> Any:
+        """Return how to log it: a bind that stays away is said once, its tries are for who asks for them."""
+        said = event.state, event.reason
+        if event.state is BindState.CONNECTING or self._said.get(event.bind) == said:
+            return _log.debug
+        self._said[event.bind] = said
+        return _log.warning if event.alert else _log.info
 
     def observe(self, figures: Iterable[BindFigures]) -> None:
         """Take note of the figures of all binds: their breakers change without an event."""
@@ -137,7 +146,10 @@ class Uplink:
             if self._trouble_since_ns is None:
                 self._trouble_since_ns = now_ns
         if was != self.breaker:
-            _log.info(
+            # Each try of a carrier that is away goes through half_open: the way up is said when it is closed.
+            is_try = self._said_breaker == OPEN and self.breaker != CLOSED
+            self._said_breaker = OPEN if is_try else self.breaker
+            (_log.debug if is_try else _log.info)(
                 "carrier.circuit",
                 carrier=self._context.carrier,
                 shard=self._context.shard,

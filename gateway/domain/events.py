@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from gateway.domain.lifecycle import State
-from gateway.domain.message import Message
+from gateway.domain.message import Message, TracedMessage
 from gateway.domain.receipts import Receipt
 
 
@@ -19,6 +19,13 @@ class Accepted:
 
     message: Message
     state: State = State.QUEUED
+
+
+@dataclass(frozen=True, slots=True)
+class TracedAccepted(Accepted):
+    """A sampled message is durable."""
+
+    message: TracedMessage
 
 
 @dataclass(slots=True, unsafe_hash=True)  # treated as frozen, which would triple what making one costs

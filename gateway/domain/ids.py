@@ -65,6 +65,14 @@ def derived_uuid(subject: UUID, name: str) -> UUID:
     return new_uuid7(uuid7_time_ms(subject), int.from_bytes(digest, "big") & _MAX_RANDOM)
 
 
+def derived_text(subject: UUID, name: str) -> str:
+    """Return the text of `derived_uuid`, for those that need nothing else: half the price."""
+    digest = blake2b(subject.bytes + name.encode(), digest_size=10).digest()
+    bits = int.from_bytes(digest, "big") & _MAX_RANDOM
+    digits = f"{_VERSION_7 | (bits >> 62) << 64 | _VARIANT | bits & _LOW_62:020x}"
+    return f"{str(subject)[:14]}{digits[:4]}-{digits[4:8]}-{digits[8:]}"
+
+
 def format_id(prefix: str, value: UUID) -> str:
     """Return the text of an id, as `msg_01kaq3m7x2f0...`; ValueError for an unknown prefix."""
     head = _HEADS.get(prefix)

@@ -3,11 +3,12 @@
 from datetime import UTC, datetime
 from functools import lru_cache
 
+_REST = [f".{rest_ms:03d}Z" for rest_ms in range(1000)]
+
 
 def rfc3339(time_ms: int) -> str:
     """Return milliseconds since the epoch as an RFC 3339 time in UTC, such as `2026-11-22T03:05:00.412Z`."""
-    seconds, rest_ms = divmod(time_ms, 1000)
-    return f"{_second(seconds)}.{rest_ms:03d}Z"
+    return _second(time_ms // 1000) + _REST[time_ms % 1000]
 
 
 @lru_cache(maxsize=64)

@@ -174,6 +174,13 @@ class Message:
     plan: ChannelPlan | None = None
 
 
+@dataclass(slots=True, unsafe_hash=True)
+class TracedMessage(Message):
+    """A message that was sampled: `trace_id` is 32 hexadecimal digits. A class of its own, so that others carry nothing."""
+
+    trace_id: str = ""
+
+
 @dataclass(slots=True)
 class OutboundSegment:
     """One short message handed to a carrier link; not kept anywhere.

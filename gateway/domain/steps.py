@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from gateway.domain.lifecycle import State
-from gateway.domain.message import Message
+from gateway.domain.message import Message, TracedMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +33,17 @@ class StepFailed:
     state: State
     reason: str
     message: Message | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TracedStepSubmitted(StepSubmitted):
+    """The same of a sampled message."""
+
+    message: TracedMessage
+
+
+@dataclass(frozen=True, slots=True)
+class TracedStepFailed(StepFailed):
+    """The same of a sampled message."""
+
+    message: TracedMessage | None = None

@@ -52,7 +52,7 @@ class Delivered:
     def count(self, metrics: InboundMetrics) -> None:
         """Count it, after the commit."""
         for message in self.messages:
-            metrics.stored.labels(message.carrier).inc()
+            metrics.received(message.carrier, message.text)
             if message.account_id is None:
                 metrics.unassigned.labels(message.carrier).inc()
         for closed in self.closed:

@@ -31,11 +31,13 @@ from gateway.ingress.openapi import openapi_builder
 from gateway.ingress.optouts import OptOuts
 from gateway.ingress.problems import CATALOGUE, ProblemError, problem_body
 from gateway.ingress.receipts import OrphanReads
+from gateway.ingress.reports import Reports
 from gateway.ingress.routes import Routes
 from gateway.ingress.webhook_desk import WebhookDesk
 from gateway.ingress.webhooks import Webhooks
 from gateway.intake.entry import BATCH_ROUTE, MESSAGES_ROUTE, Intake
 from gateway.intake.metrics import IntakeMetrics
+from gateway.intake.tracing import IntakeTracing
 from gateway.policy.routing import RouteTable
 from gateway.ports.clock import Clock
 from gateway.ports.consent_store import ConsentStore
@@ -43,6 +45,7 @@ from gateway.ports.inbound_store import InboundViews
 from gateway.ports.ingress_store import MessageViews, OrphanViews
 from gateway.ports.intake_store import Authenticator, StoreUnavailableError
 from gateway.ports.media_store import MediaStore
+from gateway.ports.report_store import ReportViews
 
 VALIDATE_ROUTE = "/v1/messages:validate"
 _CODE_OF_STATUS = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
@@ -71,7 +74,9 @@ class Deps:
     callbacks: Callbacks | None = None
     media: MediaStore | None = None
     max_media_octets: int = 1024 * 1024 * 1024
+    reports: ReportViews | None = None
     new_id: Callable[[int], UUID] | None = None
+    tracing: IntakeTracing | None = None
 
 
 class Api(FastAPI):
@@ -133,7 +138,8 @@ def build_app(deps: Deps) -> FastAPI:
     for path, handle in handlers:
         endpoint = HotEndpoint(path, handle, gate=gate, max_body_octets=deps.max_body_octets)
         app.router.routes.append(Route(path, endpoint, methods=["POST"], include_in_schema=False))
-        app.hot[path] = Envelope(endpoint, metrics=metrics, route=path)
+        tracing = deps.tracing if path != VALIDATE_ROUTE else None
+        app.hot[path] = Envelope(endpoint, metrics=metrics, route=path, tracing=tracing)
         metrics.touch(path, "POST", (200, 202, 422, 429, 500, 503))
     if deps.callbacks is not None:
         _add_callbacks(app, deps.callbacks, metrics)
@@ -163,6 +169,8 @@ def _add_resources(app: Api, deps: Deps, gate: Gate) -> None:
         Media(
             deps.media, gate=gate, clock=deps.clock, new_id=deps.new_id, max_octets=deps.max_media_octets
         ).register(app)
+    if deps.reports is not None:
+        Reports(deps.reports, gate=gate, cursors=cursors, clock=deps.clock).register(app)
     if deps.routes is not None:
         Routes(deps.routes, gate=gate, desk=deps.desk).register(app)
 

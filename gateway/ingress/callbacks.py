@@ -53,7 +53,7 @@ class CallbackMetrics:
 
     def __init__(self, registry: CollectorRegistry, *, carriers: Iterable[str] = ()) -> None:
         self._calls = counter(registry, "carrier_callbacks_total")
-        self._mo = counter(registry, "mo_received_total")
+        self._mo = counter(registry, "mo_segments_received_total")
         self.touch(carriers)
 
     def touch(self, carriers: Iterable[str]) -> None:

@@ -14,12 +14,14 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.ingress.problems import CATALOGUE, MEDIA_TYPE, problem_body
+from gateway.intake.tracing import IntakeTracing
 from gateway.telemetry.metrics import counter, gauge, histogram
 
 _log = structlog.get_logger()
 
 Headers = list[tuple[bytes, bytes]]
 REQUEST_ID = "caudal.request_id"
+TRACE = "caudal.trace"
 _JSON = b"application/json"
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
@@ -139,11 +141,13 @@ class HttpMetrics:
         for code in codes:
             self._pair(route, method, code)
 
-    def finished(self, route: str, method: str, code: int, duration_s: float) -> None:
+    def finished(
+        self, route: str, method: str, code: int, duration_s: float, exemplar: dict[str, str] | None = None
+    ) -> None:
         """Count one request that was answered."""
         requests, durations = self._pair(route, method, code)
         requests.inc()
-        durations.observe(duration_s)
+        durations.observe(duration_s, exemplar)
 
     def _pair(self, route: str, method: str, code: int) -> tuple[Counter, Histogram]:
         key = (route, method, code)
@@ -157,7 +161,7 @@ class HttpMetrics:
 class Envelope:
     """The outermost layer: gives every request an id, answers what nobody caught, counts what was answered.
 
-    `route` is the template for the metrics where no router finds it.
+    `route` is the template for the metrics where no router finds it. `tracing` is there where requests are traced.
     """
 
     def __init__(
@@ -167,7 +171,9 @@ class Envelope:
         metrics: HttpMetrics,
         route: str | None = None,
         random_bits: Callable[[int], int] | None = None,
+        tracing: IntakeTracing | None = None,
     ) -> None:
+        self._tracing = tracing
         self._app = app
         self._metrics = metrics
         self._route = route
@@ -180,6 +186,9 @@ class Envelope:
         request_id = f"req_{self._random_bits(64):016x}"
         scope[REQUEST_ID] = request_id
         id_header = (b"x-request-id", request_id.encode())
+        trace = None
+        if self._tracing is not None:
+            trace = scope[TRACE] = self._tracing.begin(scope["headers"])
         status = 0
 
         async def send_with_id(message: Message) -> None:
@@ -187,6 +196,8 @@ class Envelope:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), id_header]
+                if trace is not None and trace.trace_id:
+                    message["headers"].append((b"traceresponse", trace.response))
             await send(message)
 
         started = perf_counter()
@@ -197,19 +208,19 @@ class Envelope:
         except ClientGoneError:
             status = status or 499
         except Exception as error:
-            _log_crash(error, request_id)
+            _log_crash(error, request_id, trace_id=trace.trace_id if trace is not None else "")
             if status:
                 raise
             await send_problem(scope, send_with_id, "internal_error", "the request failed; it is in our logs")
         finally:
             metrics.in_flight -= 1
-            method = scope["method"]
-            metrics.finished(
-                self._route or _template(scope),
-                method if method in _METHODS else "other",
-                status or 500,
-                perf_counter() - started,
-            )
+            route = self._route or _template(scope)
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            exemplar = None
+            if trace is not None and trace.trace_id:
+                exemplar = {"trace_id": trace.trace_id}
+                trace.finished(method=method, route=route, status=status or 500, request_id=request_id)
+            metrics.finished(route, method, status or 500, perf_counter() - started, exemplar)
 
 
 def _template(scope: Scope) -> str:
@@ -220,8 +231,9 @@ def _template(scope: Scope) -> str:
     return getattr(route, "path", None) or "unmatched"
 
 
-def _log_crash(error: Exception, request_id: str) -> None:
+def _log_crash(error: Exception, request_id: str, *, trace_id: str) -> None:
     # Where it happened, not what it said: an exception's text may quote a message or a number.
     frames = traceback.extract_tb(error.__traceback__)[-6:]
     where = [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}:{frame.name}" for frame in frames]
-    _log.error("http.crashed", request_id=request_id, error=type(error).__name__, where=where)
+    traced = {"trace_id": trace_id} if trace_id else {}
+    _log.error("http.crashed", request_id=request_id, error=type(error).__name__, where=where, **traced)

@@ -5,9 +5,11 @@ from collections.abc import Awaitable, Callable
 
 from starlette.types import Receive, Scope, Send
 
+from gateway.ingress.at_once import AtOnce
 from gateway.ingress.auth import CHALLENGE, SEND, Denied, Gate
 from gateway.ingress.exchange import (
     REQUEST_ID,
+    TRACE,
     BodyTooLargeError,
     Headers,
     RequestHeaders,
@@ -57,10 +59,14 @@ class HotEndpoint:
             await send_problem(scope, send, *wrong)
             return
         try:
-            async with asyncio.timeout(self._body_deadline_s):
-                body = await read_body(
-                    receive, content_length=headers.content_length, max_octets=self._max_body_octets
-                )
+            reading = AtOnce(
+                read_body(receive, content_length=headers.content_length, max_octets=self._max_body_octets)
+            )
+            if reading.is_done:
+                body = reading.result()
+            else:
+                async with asyncio.timeout(self._body_deadline_s):
+                    body = await reading
         except BodyTooLargeError:
             detail = f"the body is above the limit of {self._max_body_octets} octets"
             await send_problem(scope, send, "body_too_large", detail)
@@ -70,7 +76,9 @@ class HotEndpoint:
             await send_problem(scope, send, "request_timeout", detail, headers=(_CLOSE,))
             return
         key = headers.idempotency_key
-        request = Request(admitted, scope[REQUEST_ID], None if key is None else key.decode("ascii"))
+        request = Request(
+            admitted, scope[REQUEST_ID], None if key is None else key.decode("ascii"), scope.get(TRACE)
+        )
         outcome = await self._handle(body, request)
         if isinstance(outcome, Answer):
             await send_json(send, outcome.status, outcome.body, headers=_answer_headers(outcome))

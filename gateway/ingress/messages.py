@@ -213,6 +213,7 @@ def message_json(view: MessageView) -> dict[str, Any]:
         "final_at": _time(view.final_at),
         "metadata": view.metadata,
         "request_id": view.request_id,
+        "trace_id": view.trace_id,
     }
 
 

@@ -100,6 +100,7 @@ _VIEW_EXAMPLE = {
     "final_at": "2026-11-22T03:00:04.220Z",
     "metadata": {"team": "auth"},
     "request_id": _REQUEST_ID,
+    "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
 }
 _EVENTS_EXAMPLE = {
     "data": [
@@ -242,6 +243,17 @@ _IDEMPOTENCY_HEADER = {
 }
 
 
+_TRACEPARENT_HEADER = {
+    "name": "traceparent",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "The caller's span (W3C Trace Context). Where traces are on, one that is sampled is continued, and the "
+    "answer names its span in `traceresponse`.",
+    "example": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+}
+
+
 def _ref(name: str) -> dict[str, str]:
     return {"$ref": _REF.format(name=name)}
 
@@ -303,7 +315,9 @@ def _operation(
         "tags": ["messages"],
         "summary": summary,
         "operationId": operation_id,
-        "parameters": [] if operation_id == "validate_message" else [_IDEMPOTENCY_HEADER],
+        "parameters": []
+        if operation_id == "validate_message"
+        else [_IDEMPOTENCY_HEADER, _TRACEPARENT_HEADER],
         "requestBody": {"required": True, "content": content},
         "responses": answers | {str(status): entry for status, entry in problems(*codes).items()},
     }

@@ -11,7 +11,7 @@ import structlog
 
 from gateway.bus.topics import lane, lane_group, lanes
 from gateway.domain.message import Message
-from gateway.intake.metrics import LaneMetrics
+from gateway.intake.metrics import ACCOUNT_LIMITER, LaneMetrics, LimiterMetrics
 from gateway.policy.admission import Allowance, MessageAllowance, fullest_lane
 from gateway.ports.bus import Bus, Lag
 from gateway.ports.clock import Clock
@@ -33,6 +33,7 @@ class Backlog:
         refresh_s: float = 1.0,
         deadline_s: float = 5.0,
         metrics: LaneMetrics | None = None,
+        limiters: LimiterMetrics | None = None,
     ) -> None:
         self._bus = bus
         self._carriers = tuple(carriers)
@@ -41,6 +42,7 @@ class Backlog:
         self._refresh_s = refresh_s
         self._deadline_s = deadline_s
         self._metrics = metrics
+        self._limiters = limiters
         for carrier in self._carriers:
             self._show(carrier, ())
         self._records: dict[str, int] = {}
@@ -106,4 +108,7 @@ class Backlog:
         allowance = self._allowances.get(account.id)
         if allowance is None or allowance.quota != quota:
             allowance = self._allowances[account.id] = MessageAllowance(quota)
-        return allowance.take(count, now_ns=self._clock.monotonic_ns())
+        taken = allowance.take(count, now_ns=self._clock.monotonic_ns())
+        if self._limiters is not None:
+            self._limiters.decided(ACCOUNT_LIMITER, is_allowed=taken.admitted)
+        return taken

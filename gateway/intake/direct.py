@@ -15,6 +15,7 @@ from gateway.intake.journal import Journal, Kept, KeyConflict, KeyInUse, NotKept
 from gateway.intake.metrics import IntakeMetrics
 from gateway.intake.prepare import Circumstances, Preparer
 from gateway.intake.requests import MessageDraft
+from gateway.intake.tracing import IntakeTracing
 from gateway.intake.wishes import WishLookUp
 from gateway.ports.clock import Clock
 from gateway.ports.consent_store import Wishes
@@ -53,8 +54,10 @@ class DirectIntake:
         clock: Clock,
         metrics: IntakeMetrics,
         wishes: WishLookUp | None = None,
+        tracing: IntakeTracing | None = None,
     ) -> None:
         self._wishes = wishes or WishLookUp(None)
+        self._tracing = tracing
         self._preparer = preparer
         self._journal = journal
         self._backlog = backlog
@@ -127,6 +130,9 @@ class DirectIntake:
             self._metrics.rejected([prepared.code])
             return prepared
         keyed = KeyedRequest(account.id, route, key, sha256(key.encode()).digest(), _ACCEPTED)
+        trace = None if self._tracing is None else self._tracing.apart()
+        if trace is not None:
+            (prepared,) = trace.choose((prepared,))
         submission = Submission((prepared,), account_id=account.id, status=_ACCEPTED, body=b"", keyed=keyed)
         match await self._journal.submit(submission):
             case Kept(replayed=replayed):
@@ -134,6 +140,8 @@ class DirectIntake:
                     self._metrics.deduplicated(1)
                 else:
                     self._metrics.accepted((prepared,))
+                    if trace is not None:
+                        trace.kept()
                 return prepared.id
             case KeyConflict() | KeyInUse():
                 return TurnedAway("idempotency_key_in_use", "another process is accepting this message")
@@ -183,10 +191,15 @@ class DirectIntake:
 
     async def _keep(self, messages: Sequence[Message], account: Account) -> dict[UUID, TurnedAway]:
         """Make messages durable; return those that are not, with the reason."""
+        trace = None if self._tracing is None else self._tracing.apart()
+        if trace is not None:
+            messages = trace.choose(messages)
         submission = Submission(messages, account_id=account.id, status=_ACCEPTED, body=b"")
         outcome = await self._journal.submit(submission)
         if isinstance(outcome, Kept):
             self._metrics.accepted(messages)
+            if trace is not None:
+                trace.kept()
             return {}
         reason = outcome.reason if isinstance(outcome, NotKept) else "unavailable"
         if reason == "data" and len(messages) > 1:

@@ -31,6 +31,7 @@ from gateway.intake.metrics import IntakeMetrics
 from gateway.intake.prepare import Circumstances, Preparer
 from gateway.intake.requests import BodyError, MessageDraft, parse_batch, parse_message
 from gateway.intake.rich import Fault
+from gateway.intake.tracing import IntakeTracing, RequestTrace
 from gateway.policy.admission import Allowance
 from gateway.ports.clock import Clock
 from gateway.ports.intake_store import (
@@ -50,7 +51,7 @@ _RETRY_AFTER_S = 2
 _SLICE_MESSAGES = 250
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """The request is durable (or was before: `replayed`). `message_id` is set for a single message."""
 
@@ -73,13 +74,14 @@ class Refusal:
     results: Sequence[ItemResult] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
-    """Who asks, under which request id, and with which Idempotency-Key."""
+    """Who asks, under which request id, with which Idempotency-Key, and the trace where traces are on."""
 
     principal: Principal
     request_id: str
     idempotency_key: str | None = None
+    trace: RequestTrace | None = None
 
 
 class Intake:
@@ -98,6 +100,7 @@ class Intake:
         look_ups: LookUps | None = None,
         max_batch_messages: int = 10_000,
         look_up_deadline_s: float = 5.0,
+        tracing: IntakeTracing | None = None,
     ) -> None:
         self._preparer = preparer
         self._journal = journal
@@ -109,6 +112,7 @@ class Intake:
         self._look_ups = look_ups or LookUps()
         self._max_batch_messages = max_batch_messages
         self._look_up_deadline_s = look_up_deadline_s
+        self._tracing = tracing
 
     def direct(self) -> DirectIntake:
         """Return the way in for doors whose messages are no JSON bodies; it works while `running`."""
@@ -119,6 +123,7 @@ class Intake:
             clock=self._clock,
             metrics=self._metrics,
             wishes=self._look_ups.wishes,
+            tracing=self._tracing,
         )
 
     @asynccontextmanager
@@ -150,6 +155,8 @@ class Intake:
         allowance = self._admit((prepared,), request)
         if isinstance(allowance, Refusal):
             return await self._replay_or(allowance, keyed, single=True)
+        if request.trace is not None:
+            (prepared,) = request.trace.choose((prepared,))
         message_id = format_id("msg", prepared.id)
         answer = render_accepted(prepared, message_id=message_id)
         submission = Submission(
@@ -159,7 +166,7 @@ class Intake:
             body=answer,
             keyed=keyed._replace(status=_ACCEPTED, body=answer) if keyed else None,
         )
-        return await self._keep(submission, (prepared,), allowance, message_id)
+        return await self._keep(submission, (prepared,), allowance, message_id, trace=request.trace)
 
     async def accept_batch(self, body: bytes, request: Request) -> Answer | Refusal:
         """Accept the body of `POST /v1/messages:batch`; one bad item refuses the others only with reject_all."""
@@ -184,6 +191,8 @@ class Intake:
         allowance = self._admit(messages, request)
         if isinstance(allowance, Refusal):
             return await self._replay_or(allowance, keyed)
+        if request.trace is not None:
+            messages = list(request.trace.choose(messages))
         batch_id = common.batch_id
         assert batch_id is not None
 
@@ -200,7 +209,7 @@ class Intake:
             claim_client_refs=True,
             render=render,
         )
-        kept = await self._keep(submission, messages, allowance, None)
+        kept = await self._keep(submission, messages, allowance, None, trace=request.trace)
         if refused and isinstance(kept, Answer) and not kept.replayed:
             self._metrics.rejected([item[0].code for item in prepared if isinstance(item, tuple)])
         return kept
@@ -268,6 +277,8 @@ class Intake:
         messages: Sequence[Message],
         allowance: Allowance | None,
         message_id: str | None,
+        *,
+        trace: RequestTrace | None = None,
     ) -> Answer | Refusal:
         outcome = await self._journal.submit(submission)
         match outcome:
@@ -278,6 +289,8 @@ class Intake:
                 if owners:
                     self._metrics.deduplicated(len(owners))
                 self._metrics.accepted([message for message in messages if message.id not in owners])
+                if trace is not None:
+                    trace.kept(owners)
                 return Answer(outcome.status, outcome.body, message_id, allowance=allowance)
             case KeyConflict() | KeyInUse():
                 return _refused_key(outcome)

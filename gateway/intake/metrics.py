@@ -24,6 +24,10 @@ REASONS = frozenset(
 )
 """Why a message is refused: the closed list of http-api section 2."""
 
+ACCOUNT_LIMITER = "account"
+CREDENTIAL_LIMITER = "smpp_credential"
+LIMITERS = (ACCOUNT_LIMITER, CREDENTIAL_LIMITER)
+
 
 class IntakeMetrics:
     """One bundle per process."""
@@ -75,6 +79,22 @@ class IntakeMetrics:
     def flushed(self, duration_s: float) -> None:
         """Observe one group commit."""
         self._flush.observe(duration_s)
+
+
+class LimiterMetrics:
+    """What the rates that we keep customers to decided; where there is no rate nothing is asked and nothing counted."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        decisions = counter(registry, "ratelimit_decisions_total")
+        self._decisions = {
+            (limiter, is_allowed): decisions.labels(limiter, "allow" if is_allowed else "deny")
+            for limiter in LIMITERS
+            for is_allowed in (True, False)
+        }
+
+    def decided(self, limiter: str, *, is_allowed: bool) -> None:
+        """Count one answer of a limiter."""
+        self._decisions[limiter, is_allowed].inc()
 
 
 class LaneMetrics:

@@ -49,7 +49,7 @@ _CACHED_SENDERS = 4_096
 _NO_TEXT = MeasuredText("", "gsm7", 0, 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # one for each request: freezing would triple what making it costs
 class Circumstances:
     """What the messages of one request have in common. `now_ms` is the moment of acceptance.
 

@@ -23,6 +23,7 @@ class MessageView:
     alphabet (`gsm7`, `ucs2`, ...). `error` is the reason of a final failure, `""` when there is none. `attempt` is
     the number of submit tries so far, 0 before the first. `submitted_at` is the first acknowledgement by a carrier.
     `channel` is the one that delivered it, else the one it is on; `channels` are those it may try, None for one alone.
+    `trace_id` is there of messages that were sampled.
     """
 
     id: UUID
@@ -48,6 +49,7 @@ class MessageView:
     request_id: str | None = None
     error: str = ""
     channels: tuple[str, ...] | None = None
+    trace_id: str | None = None
 
 
 class EventPosition(NamedTuple):

@@ -83,7 +83,8 @@ class BindFigures:
     """Live figures of one bind, for metrics and people.
 
     `breaker` is closed, open or half_open. `rate_per_s` is what throttle answers left of the rate, None without a cut.
-    `response_ms` is a moving mean of the time from submit to response, None before the first.
+    `response_ms` is a moving mean of the time from submit to response, None before the first. `enquire_link_count` are
+    those answered, `enquire_link_ns` is how long the last answer took.
     """
 
     bind: str
@@ -100,6 +101,8 @@ class BindFigures:
     breaker: str = "closed"
     rate_per_s: float | None = None
     response_ms: float | None = None
+    enquire_link_count: int = 0
+    enquire_link_ns: int = 0
 
 
 class LinkSink(Protocol):

@@ -89,6 +89,15 @@ class Delivered(NamedTuple):
     at: int
 
 
+class PlainReceipt(NamedTuple):
+    """A receipt that says delivered and came `at`; `receipt` is JSON text. It delivers a message of one segment by itself."""
+
+    carrier: str
+    carrier_message_id: str
+    at: int
+    receipt: str
+
+
 class SubmissionRow(NamedTuple):
     """One row of `submissions` as the recorder writes it."""
 
@@ -143,6 +152,14 @@ class StateChange(NamedTuple):
 
     facts: MessageFacts
     rank_before: int
+
+
+class Settled(NamedTuple):
+    """Which receipts of a batch delivered their messages: their places, and when each segment was handed over."""
+
+    places: list[int]
+    submitted_ats: list[int]
+    changes: list[StateChange]
 
 
 class CarrierKey(NamedTuple):
@@ -227,6 +244,21 @@ class StateStore(Protocol):
         self, tx: Transaction, rows: Sequence[Delivered], *, accounts: Sequence[str]
     ) -> tuple[list[FinalCount], list[StateChange]]:
         """Do the same, and return what changed its state of these accounts and of messages with an origin."""
+
+    async def settle(
+        self,
+        tx: Transaction,
+        receipts: Sequence[PlainReceipt],
+        *,
+        now_ms: int,
+        accounts: Sequence[str] | None,
+    ) -> Settled:
+        """Store each receipt that is the first of a message's only submit, and move that message to delivered.
+
+        The others are left as they are. No two receipts have the same carrier and id. `accounts` are those that are
+        told, None when nobody is, messages with an origin neither. ReceiptRaceError when a submission got another
+        receipt meanwhile.
+        """
 
 
 class RecordStore(StateStore, Protocol):
@@ -323,11 +355,15 @@ class Orphans(Protocol):
 
 
 class SilentPage(NamedTuple):
-    """One slice of a search for messages without a final state. `next_id` None: the day is read to its end."""
+    """One slice of a search for messages without a final state. `next_id` None: the day is read to its end.
+
+    `lost_count` of `message_ids` were never submitted.
+    """
 
     message_ids: list[UUID]
     open_count: int
     next_id: UUID | None
+    lost_count: int = 0
 
 
 class SilenceStore(Protocol):

@@ -5,6 +5,7 @@ every event counts once, whatever is killed when; on a bus outside the database 
 them carefully.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Protocol
 
@@ -12,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.bus.codec import EnvelopeError, decode, encode
 from gateway.bus.reader import LINGER_S, BatchReader, Taken
-from gateway.bus.reader_metrics import ReaderMetrics
+from gateway.bus.reader_metrics import PendingMetrics, ReaderMetrics
 from gateway.bus.sharing import Share
 from gateway.bus.topics import EVENTS, RECEIPTS, RECORDER_GROUP
 from gateway.domain.events import Accepted, Attempted, Noted, Receipted
@@ -27,9 +28,11 @@ from gateway.ports.record_store import (
     RecordStore,
     RowsExistError,
     Submission,
+    SubmissionRow,
     SubmissionStore,
 )
 from gateway.ports.store import Transactions
+from gateway.ports.trace_store import TraceStore
 from gateway.recorder.fold import Fold
 from gateway.recorder.notices import Audience
 from gateway.recorder.states import States
@@ -51,8 +54,15 @@ class Weigh(Protocol):
 class RecorderMetrics:
     """One bundle per process. `carriers` are the configured ids, so that every series exists from the start."""
 
-    def __init__(self, registry: CollectorRegistry, *, carriers: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        *,
+        carriers: Sequence[str] = (),
+        pending: PendingMetrics | None = None,
+    ) -> None:
         self._final = counter(registry, "messages_final_total")
+        self._pending = pending
         self.touch(carriers)
 
     def touch(self, carriers: Sequence[str]) -> None:
@@ -65,6 +75,13 @@ class RecorderMetrics:
         """Count messages that reached their final state."""
         for one in counts:
             self._final.labels(one.carrier, one.state).inc(one.messages)
+            if one.state == State.UNKNOWN and self._pending is not None:
+                self._pending.ended(one.carrier, one.messages)
+
+    def submitted(self, rows: Iterable[SubmissionRow]) -> None:
+        """Count segments that wait for their receipt from now on."""
+        if self._pending is not None:
+            self._pending.submitted(Counter([row.carrier for row in rows if row.state == State.SUBMITTED]))
 
 
 class Recorder:
@@ -88,7 +105,9 @@ class Recorder:
         linger_s: float = LINGER_S,
         audience: Audience | None = None,
         tells_origins: bool = False,
+        traces: TraceStore | None = None,
     ) -> None:
+        self._traces = traces
         self.states = States(messages, metrics=metrics, audience=audience, tells_origins=tells_origins)
         self._bus = bus
         self._db = db
@@ -96,6 +115,7 @@ class Recorder:
         self._submissions = submissions
         self._parked = parked
         self._weigh = weigh
+        self._submitted = metrics.submitted
         self._clock = clock
         self.reader = BatchReader(
             bus,
@@ -130,6 +150,7 @@ class Recorder:
             # Replayed, or a late answer to a submit that has its row: step over what is there.
             finals = await self._write(fold, dead, commits, careful=True)
         self.states.count(finals)
+        self._submitted(fold.submissions)
         self.reader.count_dead(dead)
         await self._hand_back(fold)
 
@@ -158,6 +179,8 @@ class Recorder:
             finals, told = await self.states.patch(tx, patches, inserted=messages)
             await self._submissions.insert_submissions(tx, fold.submissions, careful=careful)
             await self._messages.insert_events(tx, fold.events, careful=careful)
+            if fold.traces and self._traces is not None:
+                await self._traces.insert_traces(tx, fold.traces)
             if dead:
                 await self._messages.insert_dead(tx, dead)
             appended = await self._settle(tx, fold) + told

@@ -21,7 +21,9 @@ from gateway.domain.events import (
 )
 from gateway.domain.lifecycle import FINALS, State, move
 from gateway.domain.message import ChannelPlan, ChannelStep, Message
+from gateway.domain.traces import trace_of
 from gateway.ports.record_store import EventRow, MessagePatch, MessageRow, SubmissionRow
+from gateway.ports.trace_store import TraceRow
 
 RANKS: Final = dict.fromkeys(FINALS, 3) | {
     State.SCHEDULED: 0,
@@ -86,6 +88,8 @@ class Fold:
         self._changes: dict[int, _Change] = {}
         self._submissions: dict[tuple[int, int, int], SubmissionRow] = {}
         self.events: list[EventRow] = []
+        self.traces: list[TraceRow] = []
+        """Messages of the batch that were sampled."""
         self.to_weigh: dict[UUID, tuple[int, int, str]] = {}
         """Messages whose state needs all their submissions: segment count, time, reason."""
         self.steps: dict[UUID, int] = {}
@@ -151,6 +155,8 @@ class Fold:
         if number in self._new:
             return
         self._new[number] = _head(message, event.state)
+        if type(event) is not Accepted:  # a class of its own tells of a sampled one
+            self.traces.append(TraceRow(message.id, trace_of(message) or ""))
         if number not in self._changes:
             self._changes[number] = _Change(message.id, event.state, message.carrier)
 

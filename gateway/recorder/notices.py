@@ -11,13 +11,13 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from gateway.bus.codec import encode
 from gateway.bus.topics import ESME, WEBHOOKS
 from gateway.domain.lifecycle import State
-from gateway.domain.notices import ANY_TYPE, MESSAGE_TYPE_BY_STATE, MessageFacts, message_notice
+from gateway.domain.notices import ANY_TYPE, MESSAGE_TYPE_BY_STATE, MessageFacts
 from gateway.ports.bus import Record
 from gateway.ports.record_store import MessageRow, StateChange
 from gateway.recorder.fold import RANKS
+from gateway.recorder.notice_octets import notice_octets
 
 _SUBMITTED_RANK: Final = 2
 _NONE: Final[AbstractSet[str]] = frozenset()
@@ -69,7 +69,7 @@ def records(
             is_wanted = ANY_TYPE in wanted or MESSAGE_TYPE_BY_STATE[state] in wanted
             if not is_wanted and not has_origin:
                 continue
-            value = encode(message_notice(facts, state))
+            value = notice_octets(facts, state)
             if is_wanted:
                 made.append(Record(WEBHOOKS, key, value))
             if has_origin:

@@ -3,13 +3,23 @@
 The recorder moves messages by their events; dlr moves those that a receipt delivered (it is handed a `States`, as the
 two do not import each other). Whoever changes messages holds, in this order: the locks of messages that are weighed,
 rows of `messages` by id, rows of `submissions`, the heads of the bus. So no two of them wait for each other crosswise.
+A batch of receipts goes through this order twice, first for those that `settle` takes and then for the others. Only a
+late event of a message that is just being settled can cross that; PostgreSQL then ends one of the two, and it is read again.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from gateway.ports.bus import Record, Transaction
-from gateway.ports.record_store import Delivered, FinalCount, MessagePatch, MessageRow, StateStore
+from gateway.ports.record_store import (
+    Delivered,
+    FinalCount,
+    MessagePatch,
+    MessageRow,
+    PlainReceipt,
+    Settled,
+    StateStore,
+)
 from gateway.recorder import notices
 from gateway.recorder.notices import Audience, Nobody
 
@@ -59,6 +69,18 @@ class States:
             return await self._store.deliver(tx, rows), []
         finals, changes = await self._store.deliver_and_tell(tx, rows, accounts=list(subscriptions))
         return finals, notices.records(changes, subscriptions, tells_origins=self._tells_origins)
+
+    async def settle(
+        self, tx: Transaction, receipts: Sequence[PlainReceipt], *, now_ms: int
+    ) -> tuple[Settled, list[Record]]:
+        """Store receipts that deliver their messages by themselves, and move those; return which, and the notices."""
+        if not receipts:
+            return Settled([], [], []), []
+        subscriptions = await self._audience.subscriptions()
+        if not (subscriptions or self._tells_origins):
+            return await self._store.settle(tx, receipts, now_ms=now_ms, accounts=None), []
+        settled = await self._store.settle(tx, receipts, now_ms=now_ms, accounts=list(subscriptions))
+        return settled, notices.records(settled.changes, subscriptions, tells_origins=self._tells_origins)
 
     def count(self, finals: Iterable[FinalCount]) -> None:
         """Count what became final, once it is committed."""

@@ -5,6 +5,7 @@ Used by `gateway.runtime.wiring` alone.
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import permutations
 from zoneinfo import ZoneInfo
 
 from adapters.http.dialect import HttpDialect
@@ -68,6 +69,12 @@ def route_table(settings: Settings) -> RouteTable:
     ]
     channels = {name: Channel(carrier.channel) for name, carrier in settings.carriers.items()}
     return RouteTable(rules, carriers=tuple(settings.carriers), channels=channels)
+
+
+def failover_pairs(settings: Settings) -> set[tuple[str, str]]:
+    """Return which carriers may hand a message to which; without routes each to any."""
+    lists = [route.carriers for route in settings.routes] or [tuple(settings.carriers)]
+    return {pair for carriers in lists for pair in permutations(dict.fromkeys(carriers), 2)}
 
 
 def test_carrier(settings: Settings) -> str | None:

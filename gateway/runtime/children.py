@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,10 +17,11 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Child:
-    """One supervised process. `restarts` counts failures since it last ran for STABLE_S."""
+    """One supervised process. `restarts` counts failures since it last ran for STABLE_S, `index` is 0 for no role."""
 
     name: str
     command: list[str]
+    index: int = 0
     passes_settings: bool = True
     process: asyncio.subprocess.Process | None = None
     started_at: float = 0.0
@@ -32,6 +34,33 @@ class Child:
     @property
     def is_running(self) -> bool:
         return self.process is not None and self.process.returncode is None
+
+
+def authority(host: str, port: int) -> str:
+    """Return host and port as a URL has them (RFC 3986 §3.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def scrape_targets(children: Mapping[str, Child], *, host: str, own_port: int) -> list[dict[str, Any]]:
+    """Return the targets as Prometheus HTTP service discovery wants them: the supervisor, then a process each."""
+    own = {"targets": [authority(host, own_port)], "labels": {"role": "supervisor", "index": "0"}}
+    return [own] + [
+        {
+            "targets": [authority(host, child.facts["admin_port"])],
+            "labels": {"role": child.name, "index": str(child.index)},
+        }
+        for child in children.values()
+        if child.index and "admin_port" in child.facts
+    ]
+
+
+def child_facts(child: Child) -> dict[str, Any]:
+    """Return pid, readiness and ports, for people and tests."""
+    return {
+        "pid": child.process.pid if child.is_running and child.process else None,
+        "ready": child.is_running and child.ready.is_set(),
+        **{key: value for key, value in child.facts.items() if key.endswith("port")},
+    }
 
 
 async def stop_child(child: Child, *, limit_s: float) -> None:

@@ -22,6 +22,7 @@ class Supervised(NamedTuple):
 
     pid: int
     source: str
+    admin_port: int = 0
 
 
 class PidFile:
@@ -31,15 +32,16 @@ class PidFile:
         self._descriptor = descriptor
 
     @classmethod
-    def take(cls, folder: Path, *, source: str) -> Self | None:
+    def take(cls, folder: Path, *, source: str, admin_port: int = 0) -> Self | None:
         """Lock and write the file; None while another supervisor holds it. OSError where it cannot be written."""
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         if not _lock(descriptor):
             os.close(descriptor)
             return None
+        facts = {"pid": os.getpid(), "source": source, "admin_port": admin_port}
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "source": source}).encode() + b"\n", 0)
+        os.pwrite(descriptor, json.dumps(facts).encode() + b"\n", 0)
         return cls(descriptor)
 
     def release(self) -> None:
@@ -79,7 +81,8 @@ def find_supervisor(folder: Path) -> Supervised | None:
     pid = said.get("pid")
     if not isinstance(pid, int) or not _is_gateway(pid):
         return None
-    return Supervised(pid, str(said.get("source", "")))
+    port = said.get("admin_port")
+    return Supervised(pid, str(said.get("source", "")), port if isinstance(port, int) else 0)
 
 
 def _is_gateway(pid: int) -> bool:

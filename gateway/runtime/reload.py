@@ -136,6 +136,11 @@ async def audit_reload(database_url: str, reload: Reload, *, actor: str, source:
     """Write the reload into the audit; a database that does not answer is only logged."""
     now_ms = SystemClock().now_ms()
     entry = AuditEntry(now_ms, actor, "reload", "configuration", f"read {source}", reload.facts())
+    await note_audit(database_url, entry)
+
+
+async def note_audit(database_url: str, entry: AuditEntry) -> None:
+    """Write a line into the audit over a connection of its own; a database that does not answer is only logged."""
     try:
         async with asyncio.timeout(_AUDIT_S):
             db = await Database.connect(database_url, max_size=1, name="caudal.audit", deadline_s=_AUDIT_S)

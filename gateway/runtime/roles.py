@@ -15,12 +15,15 @@ import uvloop
 
 from gateway.runtime.admin import AdminServer
 from gateway.runtime.feed import SettingsFeed
+from gateway.runtime.log_levels import LEVEL_PATH, LevelDesk
 from gateway.runtime.process import hangup_event, stop_event
 from gateway.runtime.reload import Reloader, announce, audit_reload, follow, read_again, refused
+from gateway.runtime.run_metrics import RunMetrics
 from gateway.runtime.wiring import build
 from gateway.runtime.wiring.parts import Base, Part, open_base
 from gateway.runtime.wiring.topics import make_topics
 from gateway.settings import Settings, SettingsError
+from gateway.store.controls import PostgresControls
 
 _READY_POLL_S = 0.02
 # Thresholds of the garbage collector. Batches of thousands of small objects live for one turn and make no cycles; with
@@ -50,20 +53,27 @@ async def _run(role: str, settings: Settings, index: int, source: SettingsSource
     async with open_base(settings, role, slot=slot) as base:
         part = build(role, base)
         explain = getattr(part, "explain", None)  # of dispatch alone
-        pages = {"/explain": explain} if explain is not None else {}
+        alone = not isinstance(source, SettingsFeed)
+        levels = LevelDesk(role, audit=PostgresControls(base.db).note if alone else None)
+        run_metrics = RunMetrics(base.registry, role=role, clock=base.clock)
+        run_metrics.runs(settings)
+        pages = {LEVEL_PATH: levels.show, **({"/explain": explain} if explain is not None else {})}
         admin = AdminServer(
             base.registry,
             host=settings.admin.host,
             port=settings.admin_port(index),
-            not_ready=part.not_ready,
+            not_ready=lambda: {role: "draining"} if stop.is_set() else part.not_ready(),
             pages=pages,
+            orders={LEVEL_PATH: levels.take},
         )
         await admin.start()
         running = asyncio.create_task(part.run(), name=f"role.{role}")
         stopping = asyncio.create_task(stop.wait(), name="role.stop")
         beside = [
             asyncio.create_task(_announce(part, role, admin.port), name="role.announce"),
-            asyncio.create_task(_follow(part, base, source, hung_up, role=role), name="role.reload"),
+            asyncio.create_task(
+                _follow(part, base, source, hung_up, role=role, run_metrics=run_metrics), name="role.reload"
+            ),
         ]
         try:
             await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -99,13 +109,20 @@ async def _until_ready(part: Part) -> None:
 
 
 async def _follow(
-    part: Part, base: Base, source: SettingsSource, hung_up: asyncio.Event, *, role: str
+    part: Part,
+    base: Base,
+    source: SettingsSource,
+    hung_up: asyncio.Event,
+    *,
+    role: str,
+    run_metrics: RunMetrics,
 ) -> None:
     """Bring the part to every new configuration until cancelled."""
 
     async def apply(settings: Settings) -> None:
         await make_topics(base.bus, settings)  # before anything is routed there
         await part.reload(settings)
+        run_metrics.runs(settings)
 
     reloader = Reloader(apply)
     async with asyncio.TaskGroup() as group:

@@ -20,13 +20,26 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry
 
+from gateway.ports.clock import SystemClock
+from gateway.ports.control_store import AuditEntry
 from gateway.runtime.admin import AdminServer
-from gateway.runtime.children import Child, stop_child, tell
+from gateway.runtime.children import Child, authority, child_facts, scrape_targets, stop_child, tell
 from gateway.runtime.database_watch import DatabaseWatch
 from gateway.runtime.feed import settings_line
+from gateway.runtime.log_levels import LEVEL_PATH, LevelDesk
 from gateway.runtime.pidfile import PidFile
 from gateway.runtime.process import die_with_parent, hangup_event, stop_event
-from gateway.runtime.reload import FOLLOWED, announce, audit_reload, follow, read_again, refused
+from gateway.runtime.reload import (
+    FOLLOWED,
+    announce,
+    audit_reload,
+    follow,
+    note_audit,
+    read_again,
+    refused,
+)
+from gateway.runtime.run_metrics import RunMetrics
+from gateway.runtime.welcome import welcome
 from gateway.settings import Settings, SettingsError
 from gateway.settings.loading import DEMO_SOURCE
 from gateway.store.embedded import EmbeddedPostgres
@@ -60,7 +73,9 @@ class Supervisor:
         self._registry = CollectorRegistry()
         self._up = gauge(self._registry, "role_up")
         self._restarts = counter(self._registry, "role_restarts_total")
+        self._run_metrics = RunMetrics(self._registry, role="supervisor", clock=SystemClock())
         self._draining = False
+        self._admin_port = settings.admin_port(0)
 
     async def run(self) -> int:
         """Start everything, supervise, stop; return the exit code."""
@@ -68,21 +83,24 @@ class Supervisor:
         hung_up = hangup_event(stop)
         reloading: asyncio.Task[None] | None = None
         pid_file: PidFile | None = None
+        levels = LevelDesk("supervisor", audit=self._note, others=self._role_addresses)
         admin = AdminServer(
             self._registry,
             host=self._settings.admin.host,
             port=self._settings.admin_port(0),
             not_ready=self._not_ready,
-            pages={"/sd": self._discovery, "/roles": self._role_facts},
+            pages={"/sd": self._discovery, "/roles": self._role_facts, LEVEL_PATH: levels.show},
+            orders={LEVEL_PATH: levels.take},
         )
-        await admin.start()
+        self._admin_port = await admin.start()
         try:
             self._start_database()
             pid_file = self._take_pid_file()
             await migrate(self._settings.database_url or "")
             await self._start_simulator()
+            self._run_metrics.runs(self._settings)
             for index, role in enumerate(ROLES, start=1):
-                self._children[role] = Child(role, _role_command(role, index))
+                self._children[role] = Child(role, _role_command(role, index), index)
                 for metric in (self._up, self._restarts):
                     metric.labels(role)
             await asyncio.gather(
@@ -277,6 +295,7 @@ class Supervisor:
             update={name: getattr(followed, name) for name in FOLLOWED}
         )
         set_level(self._settings.log_level)
+        self._run_metrics.runs(self._settings)
         announce(reload, source=self._source)
         line = settings_line(self._settings)
         for child in self._children.values():
@@ -290,7 +309,7 @@ class Supervisor:
         folder = self._settings.state_dir
         source = self._source if self._source == DEMO_SOURCE else str(Path(self._source).resolve())
         try:
-            pid_file = PidFile.take(folder, source=source)
+            pid_file = PidFile.take(folder, source=source, admin_port=self._admin_port)
         except OSError as error:
             log.warning("pid_file.not_written", folder=str(folder), error=error.strerror)
             return None
@@ -329,45 +348,26 @@ class Supervisor:
 
     def _discovery(self) -> list[dict[str, Any]]:
         """Prometheus HTTP service discovery: one target a process."""
-        host = self._settings.admin.host
-        targets = [
-            {"targets": [f"{host}:{child.facts['admin_port']}"], "labels": {"role": child.name}}
-            for child in self._children.values()
-            if child.name in ROLES and "admin_port" in child.facts
-        ]
-        own = {"targets": [f"{host}:{self._settings.admin.port}"], "labels": {"role": "supervisor"}}
-        return [own, *targets]
+        return scrape_targets(self._children, host=self._settings.admin.host, own_port=self._admin_port)
 
     def _role_facts(self) -> dict[str, Any]:
-        """Return pid, readiness and ports of every child, for people and tests."""
+        return {name: child_facts(child) for name, child in self._children.items()}
+
+    def _role_addresses(self) -> dict[str, str]:
+        host = self._settings.admin.host
         return {
-            child.name: {
-                "pid": child.process.pid if child.is_running and child.process else None,
-                "ready": child.is_running and child.ready.is_set(),
-                **{key: value for key, value in child.facts.items() if key.endswith("port")},
-            }
+            child.name: f"http://{authority(host, child.facts['admin_port'])}"
             for child in self._children.values()
+            if child.index and child.is_running and "admin_port" in child.facts
         }
 
+    async def _note(self, entry: AuditEntry) -> None:
+        await note_audit(self._settings.database_url or "", entry)
+
     def _announce(self, admin_port: int) -> None:
-        settings, api = self._settings, self._children["api"].facts
-        base = f"http://{settings.api.host}:{api.get('port', settings.api.port)}"
-        lines = [
-            f"Caudal is up ({self._source}).",
-            f"  API        {base}/v1/messages   docs {base}/docs",
-            f"  metrics    http://{settings.admin.host}:{admin_port}/metrics   targets /sd",
-        ]
-        if "smpp_port" in api:
-            lines.append(f"  SMPP       {settings.smpp_server.host}:{api['smpp_port']} for customers' ESMEs")
-        if "simulator" in self._children:
-            facts = self._children["simulator"].facts
-            lines.append(
-                f"  simulator  SMPP port {facts.get('smpp_port')}, http://127.0.0.1:{facts.get('http_port')}/stats"
-            )
-        lines.append("  a key      .venv/bin/caudal keys create --account demo")
-        lines.append("Ctrl-C stops it.")
-        sys.stderr.write("\n".join(lines) + "\n")
-        sys.stderr.flush()
+        settings, facts = self._settings, {name: child.facts for name, child in self._children.items()}
+        base = f"http://{settings.api.host}:{facts['api'].get('port', settings.api.port)}"
+        welcome(settings, source=self._source, api_url=base, admin_port=admin_port, facts=facts)
         log.info("up", api=base, admin_port=admin_port, pid=os.getpid())
 
 

@@ -50,7 +50,9 @@ from gateway.settings.profile import (
     TimingSettings,
     status_code,
 )
+from gateway.settings.reports import ReportSettings
 from gateway.settings.smpp_server import SmppServerSettings, SmppServerTlsSettings
+from gateway.settings.tracing import TracingSettings
 from gateway.settings.tree import (
     DEMO,
     DEMO_CARRIER,
@@ -101,6 +103,7 @@ __all__ = [
     "PartitionSettings",
     "ProfileSettings",
     "RateText",
+    "ReportSettings",
     "RetrySettings",
     "RouteSettings",
     "ScheduleSettings",
@@ -116,6 +119,7 @@ __all__ = [
     "TimingSettings",
     "TlsFileSettings",
     "TlsSettings",
+    "TracingSettings",
     "WebhookSettings",
     "WeightSettings",
     "WhatsAppCarrierSettings",

@@ -4,6 +4,7 @@
 """
 
 import os
+from datetime import date
 from pathlib import Path
 from typing import Literal, Self
 
@@ -100,6 +101,13 @@ class CarrierCommon(Section):
         le=1000,
         description="Unanswered submits on one bind; rate of a bind = window / response time.",
         examples=["50"],
+    )
+    credentials_expire: date | None = Field(
+        None,
+        description="Last day (UTC) on which the password, key or token that the carrier gave is good; "
+        "an alert comes 14 days before. Certificates are looked at by themselves.",
+        examples=["2027-03-31"],
+        json_schema_extra={"limits": "a date, such as 2027-03-31"},
     )
     breaker: BreakerSettings = Field(
         BreakerSettings(), description="When a bind in trouble is left alone, and how it comes back."

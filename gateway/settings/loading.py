@@ -16,8 +16,8 @@ from gateway.settings.http_carriers import HttpCarrierSettings
 from gateway.settings.tree import DEMO, ENV_PREFIX, UNKNOWN_PROTOCOL, Settings
 
 DEMO_SOURCE = "demo"
-# Variables with our prefix that are no settings: the path of the file, and switches of the test suite.
-_OTHER_VARIABLES = frozenset({"CAUDAL_CONFIG"})
+# Variables with our prefix that are no settings: the path of the file, what the image was built from, and switches of the test suite.
+_OTHER_VARIABLES = frozenset({"CAUDAL_CONFIG", "CAUDAL_COMMIT"})
 _TEST_PREFIX = "CAUDAL_TEST_"
 # How pydantic marks that the key of a table is wrong, not its value.
 _KEY_ITSELF = "[key]"
@@ -60,6 +60,13 @@ def check_exposure(settings: Settings) -> list[str]:
             f"smpp_server.host {server.host} is reachable from other machines without TLS: passwords and messages "
             "can be read on the way"
         )
+    tracing = settings.tracing
+    if (
+        tracing.enabled
+        and tracing.endpoint.startswith("http:")
+        and _is_open(urlsplit(tracing.endpoint).hostname or "")
+    ):
+        warnings.append("tracing.endpoint has no TLS: spans and the headers with them can be read on the way")
     for name, carrier in settings.carriers.items():
         where = carrier.host if isinstance(carrier, CarrierSettings) else carrier.url
         is_tls = carrier.tls.enabled if isinstance(carrier, CarrierSettings) else where.startswith("https:")

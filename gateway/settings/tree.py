@@ -17,7 +17,9 @@ from gateway.settings.http_carriers import HttpCarrierSettings
 from gateway.settings.inbound import InboundSettings
 from gateway.settings.kafka import KafkaSettings
 from gateway.settings.media import MediaSettings
+from gateway.settings.reports import ReportSettings
 from gateway.settings.smpp_server import SmppServerSettings
+from gateway.settings.tracing import TracingSettings
 from gateway.settings.webhooks import WebhookSettings
 from gateway.settings.whatsapp import WhatsAppCarrierSettings
 
@@ -153,6 +155,8 @@ class Settings(BaseSettings):
     )
     webhooks: WebhookSettings = Field(WebhookSettings(), description="Events posted to accounts.")
     media: MediaSettings = Field(MediaSettings(), description="Files that accounts give us to send.")
+    reports: ReportSettings = Field(ReportSettings(), description="Daily, weekly and monthly reports.")
+    tracing: TracingSettings = Field(TracingSettings(), description="Traces of messages.")
     carriers: dict[str, AnyCarrier] = Field({}, description="Carriers by id.")
     routes: tuple[RouteSettings, ...] = Field((), description="Routing rules, first fit first.")
 

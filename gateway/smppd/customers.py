@@ -6,6 +6,7 @@ from typing import Final, Protocol
 from adapters.smpp.wire import constants as c
 from gateway.policy.admission import MessageAllowance
 from gateway.ports.smpp_store import SmppCredential, WaitingReceipt
+from gateway.smppd.metrics import ServerMetrics
 from gateway.smppd.receipts import receipt_body
 
 FETCH_RECEIPTS: Final = 200
@@ -178,11 +179,14 @@ class Customer:
         if session in self.receipts.receivers:
             self.receipts.receivers.remove(session)
 
-    def throttle(self, *, now_ns: int) -> int:
+    def throttle(self, *, now_ns: int, metrics: ServerMetrics | None = None) -> int:
         """Take one submit from the credential's own rate; ESME_RTHROTTLED when it is spent."""
         quota = self.credential.messages_per_second
         if quota is None:
             return c.ESME_ROK
         if self._allowance is None or self._allowance.quota != quota:
             self._allowance = MessageAllowance(quota)
-        return c.ESME_ROK if self._allowance.take(1, now_ns=now_ns).admitted else c.ESME_RTHROTTLED
+        is_allowed = self._allowance.take(1, now_ns=now_ns).admitted
+        if metrics is not None:
+            metrics.limited(is_allowed=is_allowed)
+        return c.ESME_ROK if is_allowed else c.ESME_RTHROTTLED

@@ -66,7 +66,9 @@ class SubmitDesk:
         part_places: list[Place] = []
         statuses: Counter[int] = Counter()
         for command_id, sequence_number, pdu in asked:
-            status = c.ESME_RTHROTTLED if room <= 0 else customer.throttle(now_ns=now_ns)
+            status = (
+                c.ESME_RTHROTTLED if room <= 0 else customer.throttle(now_ns=now_ns, metrics=self._metrics)
+            )
             room -= 1
             if not status:
                 read = read_submit(pdu, credential, classes=self._classes, now_ms=now_ms)

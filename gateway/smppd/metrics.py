@@ -6,6 +6,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry
 
 from adapters.smpp.wire import constants as c
+from gateway.intake.metrics import CREDENTIAL_LIMITER, LimiterMetrics
 from gateway.smppd.statuses import SUBMIT_STATUSES
 from gateway.telemetry.metrics import counter, gauge
 
@@ -23,7 +24,8 @@ BIND_RESULTS: Final = (
 class ServerMetrics:
     """One bundle of the process that listens."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, *, limiters: LimiterMetrics | None = None) -> None:
+        self._limiters = limiters
         sessions = gauge(registry, "smpp_server_sessions")
         self.sessions = {state: sessions.labels(state) for state in SESSION_STATES}
         binds = counter(registry, "smpp_server_binds_total")
@@ -45,6 +47,11 @@ class ServerMetrics:
         """Count the answers to submits."""
         for status, count in statuses.items():
             self._submits.get(status, self._other).inc(count)
+
+    def limited(self, *, is_allowed: bool) -> None:
+        """Count what the rate of a credential decided."""
+        if self._limiters is not None:
+            self._limiters.decided(CREDENTIAL_LIMITER, is_allowed=is_allowed)
 
     def receipts(self, result: str, count: int = 1) -> None:
         """Count what became of receipts that were sent."""

@@ -133,7 +133,7 @@ class Operations:
                 failed.append(
                     UnsuccessSme(0, 0, address.dl_name, c.ESME_RINVDLNAME)
                 )  # there are no lists here
-            elif status := customer.throttle(now_ns=now_ns):
+            elif status := customer.throttle(now_ns=now_ns, metrics=self._metrics):
                 failed.append(UnsuccessSme(*address, status))
             else:
                 singles.append(address)

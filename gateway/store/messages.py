@@ -16,11 +16,14 @@ from gateway.ports.record_store import (
     FinalCount,
     MessagePatch,
     MessageRow,
+    PlainReceipt,
+    Settled,
     SilentPage,
     StateChange,
 )
 from gateway.ports.store import Transactions
 from gateway.store import rows as common
+from gateway.store import settling
 from gateway.store.rows import DAY_MS, DEADLINE_S, by_meaning, facts_of
 
 FINAL_RANK: Final = 3
@@ -110,6 +113,7 @@ _INSERT_EVENT: Final = f"INSERT INTO message_events ({', '.join(EventRow._fields
 _PAGE: Final = """
 SELECT count(*) AS read, (max(id::text))::uuid AS last_id,
        count(*) FILTER (WHERE state_rank < 3) AS open,
+       count(*) FILTER (WHERE state_rank < 2 AND valid_until <= $4) AS lost,
        array_agg(id) FILTER (WHERE state_rank < 3 AND valid_until <= $4) AS silent
 FROM (
     SELECT id, state_rank, valid_until FROM messages
@@ -180,6 +184,17 @@ class PostgresMessages:
                 found = await tx.fetch(_DELIVER_AND_TELL, *_as_texts(rows), list(accounts))
         return _told(found)
 
+    async def settle(
+        self,
+        tx: Transaction,
+        receipts: Sequence[PlainReceipt],
+        *,
+        now_ms: int,
+        accounts: Sequence[str] | None,
+    ) -> Settled:
+        """Store receipts of messages that each delivers by itself, and move those; leave all others as they are."""
+        return await settling.settle(tx, receipts, now_ms=now_ms, accounts=accounts)
+
     async def set_channels(self, tx: Transaction, steps: Mapping[UUID, int], *, new: Sequence[UUID]) -> None:
         """Note on which of its channels each message is, and from whom; final ones stay as they are, but for those in `new`."""
         ids = sorted(steps, key=_NUMBER)  # two writers never wait for each other crosswise
@@ -240,7 +255,8 @@ class PostgresSilence:
                 _PAGE, start, uuid7_floor(day_at + DAY_MS), limit, valid_before_ms
             )
         is_end = row["read"] < limit
-        return SilentPage(list(row["silent"] or ()), row["open"], None if is_end else row["last_id"])
+        next_id = None if is_end else row["last_id"]
+        return SilentPage(list(row["silent"] or ()), row["open"], next_id, row["lost"])
 
     async def close_day(self, day_at: int) -> None:
         """Remember that every message of the day has its final state."""

@@ -4,8 +4,10 @@ Called by the role `back` at start and every hour; safe from several processes a
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import date, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -33,11 +35,20 @@ _TABLES: Final = {
     "webhook_deliveries": ("message_id", "fillfactor = 100"),
 }
 
+# What reports are made of.
+_COUNTED: Final = frozenset({"messages", "inbound_messages"})
+
 _LIST: Final = """
 SELECT c.relname FROM pg_inherits AS i
 JOIN pg_class AS c ON c.oid = i.inhrelid JOIN pg_class AS p ON p.oid = i.inhparent
 WHERE p.oid = to_regclass($1)
 """
+# In pieces: what nobody dropped for a while is no single statement's work.
+_FORGET_TRACES: Final = """
+DELETE FROM message_traces WHERE message_id = ANY (ARRAY(
+    SELECT message_id FROM message_traces WHERE message_id < $1 ORDER BY message_id LIMIT $2))
+"""
+_TRACES_AT_A_TIME: Final = 50_000
 # What an endpoint has not taken by now tells of a message that is gone. The key begins with the endpoint.
 _FORGET_WAITING: Final = """
 DELETE FROM webhook_backlog AS b USING webhook_endpoints AS e
@@ -48,12 +59,20 @@ WHERE b.endpoint_id = ANY (ARRAY[e.id]) AND b.subject_id < $1
 class Partitions:
     """Implements `gateway.ports.record_store.Housekeeping`.
 
-    `retention_days` is how long messages, their timeline and dead records are kept.
+    `retention_days` is how long messages, their timeline and dead records are kept. `before_drop` is called with the
+    day (midnight UTC) before one that is counted in reports is dropped; while it fails the day stays, for one day more.
     """
 
-    def __init__(self, db: Transactions, *, retention_days: int = 30) -> None:
+    def __init__(
+        self,
+        db: Transactions,
+        *,
+        retention_days: int = 30,
+        before_drop: Callable[[int], Awaitable[None]] | None = None,
+    ) -> None:
         self._db = db
         self._retention_days = retention_days
+        self._before_drop = before_drop
 
     async def keep(self, *, now_ms: int) -> None:
         """Make yesterday's to next week's partitions and drop those older than the retention."""
@@ -65,7 +84,7 @@ class Partitions:
                 if _name(table, day_at) not in present:
                     await self._guarded(table, day_at, _create)
             for day_at in sorted(present.values()):
-                if day_at < oldest:
+                if day_at < oldest and await self._may_drop(table, day_at, oldest=oldest):
                     await self._guarded(table, day_at, _drop)
         async with asyncio.timeout(_DEADLINE_S), self._db.acquire() as connection:
             await connection.execute("DELETE FROM closed_days WHERE day_at < $1", oldest)
@@ -77,6 +96,31 @@ class Partitions:
                 await connection.execute(
                     f"DELETE FROM {table}_default WHERE {key} < $1", uuid7_floor(max(oldest, 0))
                 )
+        await self._forget_traces(uuid7_floor(max(oldest, 0)))
+
+    async def _may_drop(self, table: str, day_at: int, *, oldest: int) -> bool:
+        if self._before_drop is None or table not in _COUNTED:
+            return True
+        try:
+            await self._before_drop(day_at)
+        except Exception as error:  # noqa: BLE001 - reports must not fill the disk: a day later it goes uncounted
+            is_late = day_at < oldest - DAY_MS
+            _log.warning(
+                "partitions.not_counted",
+                table=table,
+                day=_name(table, day_at),
+                error=type(error).__name__,
+                dropped=is_late,
+            )
+            return is_late
+        return True
+
+    async def _forget_traces(self, before: UUID) -> None:
+        is_done = False
+        while not is_done:
+            async with asyncio.timeout(_DEADLINE_S), self._db.acquire() as connection:
+                said: str = await connection.execute(_FORGET_TRACES, before, _TRACES_AT_A_TIME)
+            is_done = int(said.rpartition(" ")[2]) < _TRACES_AT_A_TIME
 
     async def _present(self, table: str) -> dict[str, int]:
         async with asyncio.timeout(_DEADLINE_S), self._db.acquire() as connection:
@@ -120,6 +164,11 @@ async def _drop(tx: Any, table: str, day_at: int) -> None:
 
 def _name(table: str, day_at: int) -> str:
     return f"{table}_{_EPOCH + timedelta(milliseconds=day_at):%Y%m%d}"
+
+
+def day_of_partition(name: str) -> int | None:
+    """Return the midnight (UTC) of the day that a partition is for, None for a DEFAULT partition."""
+    return None if name.endswith("_default") else _day_in(name)
 
 
 def _day_in(name: str) -> int:

@@ -89,6 +89,7 @@ class Database:
         self._name = name
         self._settings = {**settings, "application_name": name}
         self._max_size = max_size
+        self._waiting_count = 0
         self._free_slots = asyncio.Semaphore(max_size)
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
@@ -135,6 +136,21 @@ class Database:
                 await pause(pause_s)
                 attempt += 1
         return database
+
+    @property
+    def idle_count(self) -> int:
+        """Connections that nobody has borrowed."""
+        return len(self._idle)
+
+    @property
+    def used_count(self) -> int:
+        """Connections that are lent, or mended after an interruption."""
+        return max(0, len(self._open) - len(self._idle))
+
+    @property
+    def waiting_count(self) -> int:
+        """Tasks that wait for a connection."""
+        return self._waiting_count
 
     @property
     def is_listening(self) -> bool:
@@ -206,6 +222,7 @@ class Database:
         if self._is_closing:
             raise StoreUnavailableError("the database is being closed")
         if self._free_slots.locked():
+            self._waiting_count += 1
             try:
                 async with asyncio.timeout(ACQUIRE_S):
                     await self._free_slots.acquire()
@@ -213,6 +230,8 @@ class Database:
                 raise TimeoutError(
                     f"none of {self._max_size} connections became free in {ACQUIRE_S:g} s"
                 ) from None
+            finally:
+                self._waiting_count -= 1
         else:
             await self._free_slots.acquire()  # at once
         try:

@@ -128,9 +128,7 @@ class PostgresSubmissions:
         self, tx: Transaction, keys: Sequence[CarrierKey], *, now_ms: int
     ) -> dict[CarrierKey, list[Submission]]:
         """Return the few newest submissions of each key: today and yesterday first, then as far back as allowed."""
-        near = day_of(now_ms) - NEAR_DAYS * DAY_MS
-        # The clock of the host that made the id may be ahead of ours.
-        ceiling_ms = day_of(now_ms + _CLOCKS_APART_MS) + DAY_MS
+        near, ceiling_ms = near_window(now_ms)
         found = await self._find(tx, keys, floor_ms=near, ceiling_ms=ceiling_ms)
         missing = [key for key in keys if key not in found]
         if missing:
@@ -191,6 +189,12 @@ class PostgresSubmissions:
         """Keep records that could not be processed."""
         async with asyncio.timeout(DEADLINE_S):
             await common.insert_dead(tx, list(rows))
+
+
+def near_window(now_ms: int) -> tuple[int, int]:
+    """Return the days (from, before; in milliseconds since the epoch) that a receipt's message is first looked for in."""
+    # The clock of the host that made the id may be ahead of ours.
+    return max(day_of(now_ms) - NEAR_DAYS * DAY_MS, 0), day_of(now_ms + _CLOCKS_APART_MS) + DAY_MS
 
 
 def _submission(

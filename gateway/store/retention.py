@@ -14,6 +14,7 @@ import structlog
 from gateway.domain.ids import uuid7_floor, uuid7_time_ms
 from gateway.ports.store import Transactions
 from gateway.store.pool import pause
+from gateway.store.report_rollups import RemovedCounts
 from gateway.store.rows import DAY_MS, DEADLINE_S, day_floor
 
 _log = structlog.get_logger()
@@ -61,6 +62,7 @@ _ROOTS: Final = (
         (
             ("submissions", "message_id"),
             ("message_events", "message_id"),
+            ("message_traces", "message_id"),
             ("webhook_deliveries", "message_id"),
         ),
     ),
@@ -69,7 +71,10 @@ _ROOTS: Final = (
 
 
 class AccountRetention:
-    """Implements `gateway.ports.record_store.Housekeeping`. `retention_days` is everybody's."""
+    """Implements `gateway.ports.record_store.Housekeeping`. `retention_days` is everybody's.
+
+    `removed` keeps for reports what was deleted.
+    """
 
     def __init__(
         self,
@@ -80,6 +85,7 @@ class AccountRetention:
         pause_s: float = PAUSE_S,
         budget_s: float = BUDGET_S,
         rest_ms: int = REST_MS,
+        removed: RemovedCounts | None = None,
     ) -> None:
         self._db = db
         self._retention_days = retention_days
@@ -87,6 +93,7 @@ class AccountRetention:
         self._pause_s = pause_s
         self._budget_s = budget_s
         self._rest_ms = rest_ms
+        self._removed = removed
         self._reached: dict[tuple[str, str], UUID] = {}
         self._rests_until: dict[tuple[str, str], int] = {}
 
@@ -119,7 +126,7 @@ class AccountRetention:
             async with asyncio.timeout(DEADLINE_S), self._db.transaction() as tx:
                 rows = await tx.fetch(statement, account_id, after, before, self._chunk)
                 ids = [row[0] for row in rows]
-                await _delete(tx, root, account_id, ids)
+                await _delete(tx, root, account_id, ids, removed=self._removed)
             deleted += len(ids)
             is_done = len(ids) < self._chunk
             if is_done:
@@ -132,7 +139,9 @@ class AccountRetention:
         return is_done
 
 
-async def _delete(tx: Any, root: _Root, account_id: str, ids: list[UUID]) -> None:
+async def _delete(
+    tx: Any, root: _Root, account_id: str, ids: list[UUID], *, removed: RemovedCounts | None
+) -> None:
     if not ids:
         return
     # A delete that a crash undoes is simply done again.
@@ -142,5 +151,9 @@ async def _delete(tx: Any, root: _Root, account_id: str, ids: list[UUID]) -> Non
     # What an account's endpoint has not taken by now tells of nothing any more. The key begins with the endpoint.
     await tx.execute(_DELETE_WAITING, account_id, ids)
     # The row itself goes last, in the same transaction: an interrupted chunk is found again.
-    for table, key in (*root.branches, (root.table, "id")):
+    for table, key in root.branches:
         await tx.execute(_DELETE.format(table=table, key=key, floor=floor, ceiling=ceiling), ids)
+    if removed is None:
+        await tx.execute(_DELETE.format(table=root.table, key="id", floor=floor, ceiling=ceiling), ids)
+    else:
+        await removed.delete(tx, root.table, ids)

@@ -35,15 +35,16 @@ _VIEW_COLUMNS: Final = (
     "valid_until, partial, carrier, attempt, client_ref, batch_id, send_at, submitted_at, final_at, metadata, "
     "request_id, error, channels"
 )
+_TRACE: Final = "(SELECT t.trace_id FROM message_traces AS t WHERE t.message_id = messages.id) AS trace_id"
 _METADATA: Final = _VIEW_COLUMNS.split(", ").index("metadata")
 _CHANNELS: Final = _VIEW_COLUMNS.split(", ").index("channels")
 
-_GET: Final = f"SELECT {_VIEW_COLUMNS} FROM messages WHERE id = $1 AND account_id = $2"
+_GET: Final = f"SELECT {_VIEW_COLUMNS}, {_TRACE} FROM messages WHERE id = $1 AND account_id = $2"
 _ACCOUNT_OF: Final = "SELECT account_id FROM messages WHERE id = $1"
 
-_HEAD: Final = """
+_HEAD: Final = f"""
 SELECT accepted_at, source, request_id, first_state, first_carrier, route_reason, message_class, send_at,
-       channels
+       channels, {_TRACE}
 FROM messages WHERE id = $1 AND account_id = $2
 """
 _SUBMISSIONS: Final = """
@@ -114,7 +115,7 @@ class PostgresViews:
             if value is not None:
                 also(f"{column} = {{}}", value)
         arguments.append(min(max(limit, 1), _MAX_LIMIT))
-        statement = f"SELECT {_VIEW_COLUMNS} FROM messages WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ${len(arguments)}"
+        statement = f"SELECT {_VIEW_COLUMNS}, {_TRACE} FROM messages WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ${len(arguments)}"
         async with asyncio.timeout(_DEADLINE_S), self._db.acquire() as connection:
             rows = await connection.fetch(statement, *arguments)
         return [_view(row) for row in rows]
@@ -154,6 +155,8 @@ def _view(row: Sequence[Any]) -> MessageView:
     values[_METADATA] = _JSON.decode(values[_METADATA]) if values[_METADATA] is not None else None
     if values[_CHANNELS] is not None:
         values[_CHANNELS] = tuple([step["channel"] for step in _STEPS.decode(values[_CHANNELS])])
+    if values[-1] is not None:
+        values[-1] = values[-1].hex
     return MessageView(*values)
 
 
@@ -162,6 +165,8 @@ def _head_lines(head: Mapping[str, Any], steps: _Steps) -> Iterator[_Line]:
     accepted: dict[str, object] = {"source": head["source"]}
     if head["request_id"]:
         accepted["request_id"] = head["request_id"]
+    if head["trace_id"] is not None:
+        accepted["trace_id"] = head["trace_id"].hex
     yield at, 0, "accepted", accepted
     if head["first_state"] == "scheduled":
         yield at, 1, "scheduled", {"send_at": head["send_at"]}

@@ -22,8 +22,89 @@ FLOOD_LINES: Final = 10
 FLOOD_WINDOW_S: Final = 10.0
 MAX_WATCHED_LINES: Final = 1_000
 
+MAX_LEVELS: Final = 50
+
+
+class Levels:
+    """Which lines are logged: the configured level, and what an operator ordered beside it, for a time or until the end.
+
+    A logger is the first word of an event: `bind` of `bind.changed`. An order for one logger goes before that for all,
+    which is kept under "", and both before the configuration. `now` is a monotonic clock in seconds.
+    """
+
+    def __init__(self, *, now: Callable[[], float] = monotonic) -> None:
+        self._now = now
+        self._configured = logging.INFO
+        self._orders: dict[str, tuple[int, float]] = {}
+        # Below it nothing is logged, whoever says it: most lines that are not wanted cost one comparison.
+        self._floor = logging.INFO
+        self._next_end = float("inf")
+
+    def configure(self, level: str) -> None:
+        """Follow the configuration; what was ordered stays."""
+        self._configured = _LEVELS[level]
+        self._sum_up()
+
+    def order(self, level: str | None, *, logger: str = "", for_s: float | None = None) -> None:
+        """Log this from now on; None ends an order. ValueError for an unknown level or too many loggers."""
+        if level is None:
+            self._orders.pop(logger, None)
+        elif level not in _LEVELS:
+            raise ValueError(f"level {level!r} is not one of debug, info, warning, error")
+        elif logger not in self._orders and len(self._orders) >= MAX_LEVELS:
+            raise ValueError(
+                f"{MAX_LEVELS} loggers have a level of their own, which is the limit: end some first"
+            )
+        else:
+            self._orders[logger] = (
+                _LEVELS[level],
+                self._now() + for_s if for_s is not None else float("inf"),
+            )
+        self._sum_up()
+
+    def passes(self, method: str, event: object) -> bool:
+        """Tell whether a line is logged."""
+        level = _LEVELS.get(method, logging.ERROR)
+        if not self._orders:
+            return level >= self._floor
+        if self._now() >= self._next_end:
+            self._end_orders()
+        return level >= self._floor and level >= self._least_of(str(event).partition(".")[0])
+
+    def shown(self) -> dict[str, Any]:
+        """Return the levels as people read them; `for_s` is what is left of an order, None without an end."""
+        self._end_orders()
+        now = self._now()
+        return {
+            "configured": logging.getLevelName(self._configured).lower(),
+            "ordered": [
+                {
+                    "logger": logger,
+                    "level": logging.getLevelName(level).lower(),
+                    "for_s": None if end == float("inf") else round(end - now),
+                }
+                for logger, (level, end) in sorted(self._orders.items())
+            ],
+        }
+
+    def _least_of(self, logger: str) -> int:
+        found = self._orders.get(logger) or self._orders.get("")
+        return self._configured if found is None else found[0]
+
+    def _end_orders(self) -> None:
+        now = self._now()
+        self._orders = {logger: one for logger, one in self._orders.items() if one[1] > now}
+        self._sum_up()
+
+    def _sum_up(self) -> None:
+        levels = [level for level, _ in self._orders.values()]
+        for_all = self._orders.get("", (self._configured, 0.0))[0]
+        self._floor = min([for_all, *levels])
+        self._next_end = min((end for _, end in self._orders.values()), default=float("inf"))
+
+
 # Asked for every line: a level that is part of the cached loggers could not change while they live.
-_least = [logging.INFO]
+LEVELS: Final = Levels()
 
 
 def mask_number(number: str) -> str:
@@ -34,6 +115,11 @@ def mask_number(number: str) -> str:
     return f"+{digits[:5]}•••••{digits[-2:]}"
 
 
+def masked(text: str) -> str:
+    """Return the text with every full number in it masked."""
+    return _NUMBER.sub(lambda found: mask_number(found.group()), text)
+
+
 def _redact(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in line.items():
         if key in _FORBIDDEN_KEYS:
@@ -41,12 +127,12 @@ def _redact(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[s
         elif key in _MASKED_KEYS:
             line[key] = mask_number(str(value))
         elif isinstance(value, str) and key not in ("ts", "message_id", "request_id"):
-            line[key] = _NUMBER.sub(lambda found: mask_number(found.group()), value)
+            line[key] = masked(value)
     return line
 
 
 def _drop_below(_: Any, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    if _LEVELS.get(method, logging.ERROR) < _least[0]:
+    if not LEVELS.passes(method, line.get("event")):
         raise structlog.DropEvent
     return line
 
@@ -113,8 +199,8 @@ class FloodGuard:
 
 
 def set_level(level: str) -> None:
-    """Log nothing below this level from now on."""
-    _least[0] = _LEVELS[level]
+    """Log nothing below this level from now on, but for what was ordered."""
+    LEVELS.configure(level)
 
 
 def configure_logs(*, level: str = "info", role: str = "") -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.samples import Exemplar
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the client has no annotation there
 
@@ -57,10 +58,15 @@ CATALOGUE: dict[str, MetricSpec] = {
     "messages_deduplicated_total": _counter("Repeats recognised.", "stage"),
     "batch_size_messages": _histogram("Messages in one request.", BATCH_BUCKETS, "route"),
     "ingress_produce_duration_seconds": _histogram("Durable append of accepted messages.", INGRESS_BUCKETS),
+    "ratelimit_decisions_total": _counter(
+        "Requests that a rate of ours was asked for.", "limiter", "decision"
+    ),
     # queues
     "queue_lag_messages": _gauge("Records not yet committed.", "topic", "group"),
     "queue_oldest_message_timestamp_seconds": _gauge("Append time of the oldest record not done.", "queue"),
     "queue_consumer_last_progress_timestamp_seconds": _gauge("Last commit of a group.", "topic", "group"),
+    "consumer_rebalances_total": _counter("Times the partitions of this process changed.", "group"),
+    "consumer_commit_failures_total": _counter("Batches whose position could not be stored.", "group"),
     "carrier_queue_depth_messages": _gauge("Messages read from a lane and not settled.", "carrier", "class"),
     # carrier and bind
     "carrier_bind_state": _gauge("1 for the state a bind is in.", "carrier", "bind", "state"),
@@ -74,11 +80,16 @@ CATALOGUE: dict[str, MetricSpec] = {
     "carrier_mps_effective_limit": _gauge("Segments per second that the binds may do now.", "carrier"),
     "carrier_circuit_state": _gauge("1 for the state of the carrier's breaker.", "carrier", "state"),
     "carrier_paused": _gauge("1 while an operator pauses or drains the carrier.", "carrier"),
-    "carrier_submit_responses_total": _counter("Submit outcomes.", "carrier", "command_status"),
+    "carrier_submit_responses_total": _counter(
+        "Answers to submits, one a segment.", "carrier", "bind", "command_status"
+    ),
     "carrier_segments_submitted_total": _counter("Segments written to the carrier.", "carrier"),
     "carrier_submit_duration_seconds": _histogram("Submit to response.", SUBMIT_BUCKETS, "carrier"),
     "carrier_throttled_total": _counter("Throttle answers.", "carrier"),
     "carrier_submit_timeouts_total": _counter("Submits without a response: outcome unknown.", "carrier"),
+    "carrier_enquire_link_duration_seconds": _histogram(
+        "enquire_link to its answer.", SUBMIT_BUCKETS, "carrier"
+    ),
     "carrier_callbacks_total": _counter("Calls of HTTP carriers to us.", "carrier", "outcome"),
     # outcome
     "message_submit_delay_seconds": _histogram(
@@ -89,7 +100,14 @@ CATALOGUE: dict[str, MetricSpec] = {
         "Messages moved to another carrier.", "from_carrier", "to_carrier", "reason"
     ),
     "messages_dead_lettered_total": _counter("Records that could not be processed.", "reason"),
-    "messages_expired_total": _counter("Validity ran out before submit.", "class"),
+    "dead_letter_messages": _gauge(
+        "Records that could not be processed and wait for a person, up to 100,000."
+    ),
+    "conservation_lost_messages_total": _counter(
+        "Messages that the receipt deadline found accepted and never submitted: none should be."
+    ),
+    "conservation_check_timestamp_seconds": _gauge("End of the last search for messages without an end."),
+    "messages_expired_total": _counter("Validity ran out before submit.", "class", "stage"),
     "messages_final_total": _counter("Messages that reached a final state.", "carrier", "state"),
     # receipts and store
     "dlr_received_total": _counter("Receipts received, intermediate ones too.", "carrier", "state"),
@@ -98,10 +116,13 @@ CATALOGUE: dict[str, MetricSpec] = {
     "dlr_unmatched_total": _counter("Receipts parked because no segment has their id yet.", "carrier"),
     "dlr_duplicate_total": _counter("Receipts that repeated a known state.", "carrier"),
     "dlr_out_of_order_total": _counter("Receipts that came after a later or final state.", "carrier"),
+    "dlr_pending_messages": _gauge("Segments with their carrier that no final receipt came for.", "carrier"),
     "dlr_parked_receipts": _gauge("Receipts that wait for their message to be known."),
     "dlr_orphan_receipts": _gauge("Receipts given up: no message was found; kept to be played again."),
-    "mo_received_total": _counter("Mobile-originated messages.", "carrier"),
-    "mo_stored_total": _counter("Mobile-originated messages stored, their segments joined.", "carrier"),
+    "mo_segments_received_total": _counter("Segments of mobile-originated messages.", "carrier"),
+    "mo_received_total": _counter(
+        "Mobile-originated messages stored, their segments joined.", "carrier", "kind"
+    ),
     "mo_unassigned_total": _counter(
         "Mobile-originated messages that no account was found for when they came.", "carrier"
     ),
@@ -126,17 +147,26 @@ CATALOGUE: dict[str, MetricSpec] = {
     "store_write_duration_seconds": _histogram("One batch written.", INGRESS_BUCKETS, "table"),
     "store_batch_rows": _histogram("Rows in one batch.", BATCH_BUCKETS, "table"),
     "store_errors_total": _counter("Failed batches.", "table", "reason"),
+    "store_pool_connections": _gauge("Connections to the database, and who waits for one.", "state"),
     # SMPP server for customers
     "smpp_server_sessions": _gauge("Connections of customers' ESMEs.", "state"),
     "smpp_server_binds_total": _counter("Verdicts on binds of customers.", "result"),
     "smpp_server_submits_total": _counter("Answers to submits of customers.", "status"),
     "smpp_server_receipts_total": _counter("Receipts for customers' ESMEs.", "result"),
     "smpp_server_receipts_waiting": _gauge("Receipts that wait for a customer's bind, up to 1,000,000."),
+    # traces
+    "traces_spans_exported_total": _counter("Spans that the collector took."),
+    "traces_spans_dropped_total": _counter("Spans that were given up.", "reason"),
     # runtime
     "event_loop_lag_seconds": _histogram("Overshoot of a 0.1 s sleep.", INGRESS_BUCKETS),
-    "build_info": _gauge("Version of the running program.", "version"),
-    "role_up": _gauge("1 while the supervised role runs.", "role"),
-    "role_restarts_total": _counter("Times a role was started again.", "role"),
+    "build_info": _gauge("Version of the running program.", "version", "commit"),
+    "config_info": _gauge("Configuration that this process runs, by its digest.", "hash"),
+    "config_reload_success_timestamp_seconds": _gauge("When this process took its configuration over."),
+    "credential_expiry_timestamp_seconds": _gauge(
+        "When a password or certificate ends; 0 for a certificate that cannot be read.", "owner", "kind"
+    ),
+    "role_up": _gauge("1 while the supervised process runs.", "process"),
+    "role_restarts_total": _counter("Times a process was started again.", "process"),
 }
 
 
@@ -168,6 +198,13 @@ def observe_many(child: Histogram, values: Sequence[float]) -> None:
     for index, count in counts.items():
         child._buckets[index].inc(count)  # noqa: SLF001
     child._sum.inc(sum(values))  # noqa: SLF001
+
+
+def attach_exemplar(child: Histogram, value: float, *, trace_id: str, at_ms: int) -> None:
+    """Let the bucket of a value that is counted elsewhere name the trace that shows it."""
+    index = bisect_left(child._upper_bounds, value)  # noqa: SLF001 - the client has no call for it
+    exemplar = Exemplar({"trace_id": trace_id}, value, at_ms / 1000)
+    child._buckets[index].set_exemplar(exemplar)  # noqa: SLF001
 
 
 def _spec(name: str, kind: str) -> MetricSpec:

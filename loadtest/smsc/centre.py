@@ -22,7 +22,7 @@ from loadtest.smsc.knobs import SmscKnobs
 from loadtest.smsc.operations import Operations
 from loadtest.smsc.originated import Originator
 from loadtest.smsc.receipt_faults import ReceiptFaults
-from loadtest.smsc.receipts import Stamps, receipt_body, receipt_head, wants_receipt
+from loadtest.smsc.receipts import DELIVERED, UNDELIVERABLE, Stamps, receipt_body, receipt_head, wants_receipt
 from loadtest.smsc.record import Record
 from loadtest.smsc.settings import SmscSettings
 from loadtest.smsc.tally import Tally
@@ -30,7 +30,6 @@ from loadtest.ticks import TickQueue
 
 # The response of a number ending in 09 waits at least this long, so that its receipt is first.
 RECEIPT_FIRST_LEAD_NS: Final = 50_000_000
-
 
 # A response on its way: session, command_id, sequence_number, command_status, number of the segment, a ready PDU.
 _Answer = tuple[Session, int, int, int, int, SubmitMultiResp | None]
@@ -184,6 +183,8 @@ class MessageCentre:
             else self.behaviour.judge(pdu.destination_addr, limit=account.limit, now_ns=now_ns)
         )
         status, state, is_answered, is_receipt_first = verdict
+        if state == DELIVERED and self.receipt_faults.fails():
+            state = UNDELIVERABLE
         number = self.record.append(
             pdu, arrival_ns=now_ns, system=account.index, session=session.number, status=status, state=state
         )
@@ -296,7 +297,7 @@ class MessageCentre:
         )
         connection.send_body(c.DELIVER_SM, body, context=receipt, now_ns=now_ns)
         self.tally.receipts_sent += 1
-        self.record.mark(receipt.number, columns.RECEIPT_SENT)
+        self.record.receipt_sent(receipt.number, now_ns)
         return session
 
     def _pump(self, account: Account, now_ns: int) -> None:

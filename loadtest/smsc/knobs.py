@@ -5,11 +5,12 @@ errors, mps               mix of command_status; hidden limit of each system_id,
 magic                     whether the last two digits of a destination choose what becomes of it
 receipts, hold_receipts   send receipts at all; keep them back, and let them go at once
 receipts_lost, receipts_duplicated, receipts_reordered, receipts_first       shares; first: before the response
+fail                      share of the messages taken that end undeliverable
 receipts_on               "any", "same" or "other" bind than the one that submitted
 refuse_binds, refuse      answer binds with this status; refuse TCP connections
 silence                   "submits": they get no response; "all": connections hang, enquire_link included
 slow_reader               octets a second that are read of each connection, 0: as fast as it goes
-disconnect, unbind, half_open      once: cut, unbind, or leave dead without a goodbye every connection
+disconnect, unbind, half_open      once: cut, unbind, or leave dead without a goodbye every connection (disconnect = 2: two)
 """
 
 from collections.abc import Callable
@@ -155,12 +156,16 @@ def _set_silence(centre: Centre, value: Any) -> Callable[[], None]:
 
 
 def _disconnect(centre: Centre, value: Any) -> Callable[[], None]:
+    """`true`: every connection; a number: so many, the oldest first."""
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    count = int(number("disconnect", value, low=0, high=10_000)) if is_count else None
+    wanted = is_count or boolean("disconnect", value)
+
     def change() -> None:
         if wanted:
-            for session in tuple(centre.sessions.values()):
+            for session in tuple(centre.sessions.values())[:count]:
                 session.drop()
 
-    wanted = boolean("disconnect", value)
     return change
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong with receipts: lost, twice, late enough to be overtaken, before the response, on this bind or another."""
+"""What goes wrong with receipts: bad news, lost, twice, late enough to be overtaken, before the response, on this bind or another."""
 
 from random import Random
 from typing import Final
@@ -10,7 +10,7 @@ RECEIPTS_ON: Final = ("any", "same", "other")
 
 REORDER_NS: Final = 500_000_000
 DUPLICATE_NS: Final = 1_000_000_000
-_SHARES: Final = ("receipts_lost", "receipts_duplicated", "receipts_reordered", "receipts_first")
+_SHARES: Final = ("receipts_lost", "receipts_duplicated", "receipts_reordered", "receipts_first", "fail")
 
 
 class ReceiptFaults:
@@ -22,6 +22,10 @@ class ReceiptFaults:
         self._draw = Random(f"receipt_faults:{seed}").random
         self.shares = {name: Chance(0, seed=f"{name}:{seed}") for name in _SHARES}
         self.receipts_on = "any"
+
+    def fails(self) -> bool:
+        """Tell whether the next message that was taken ends undeliverable."""
+        return self.shares["fail"].falls()
 
     def is_first(self) -> bool:
         """Tell whether the next receipt comes before the response."""

@@ -1,6 +1,6 @@
 """The simulator's own ledger of every segment it received, kept in columns and bounded.
 
-About 40 octets a segment plus its addresses and text: two million short messages take some 250 MB, nothing is paid
+About 50 octets a segment plus its addresses and text: two million short messages take some 250 MB, nothing is paid
 before. When the limit is reached the oldest block of 16,384 segments is forgotten and counted, so a long run is
 read with `after` as it goes.
 """
@@ -53,10 +53,11 @@ class Segment(NamedTuple):
 class _Block:
     """Up to BLOCK_SEGMENTS rows: what is searched or changed in columns, the rest packed."""
 
-    __slots__ = ("arrival_ns", "flags", "octets", "start", "system")
+    __slots__ = ("arrival_ns", "flags", "octets", "receipt_ns", "start", "system")
 
     def __init__(self) -> None:
         self.arrival_ns = array("q")
+        self.receipt_ns = array("q")
         self.system = array("H")
         self.flags = array("B")
         self.start = array("I")
@@ -118,6 +119,7 @@ class Record:
         octets = block.octets
         block.start.append(len(octets))
         block.arrival_ns.append(arrival_ns)
+        block.receipt_ns.append(0)
         block.system.append(system)
         block.flags.append(0)
         text = pdu.short_message
@@ -165,6 +167,12 @@ class Record:
         before = flags[at]
         flags[at] = before | flag
         return not before & flag
+
+    def receipt_sent(self, number: int, at_ns: int) -> None:
+        """Note when the receipt of a segment was first sent."""
+        if self.mark(number, RECEIPT_SENT):
+            at = number - self._first
+            self._blocks[at // BLOCK_SEGMENTS].receipt_ns[at & _BLOCK_MASK] = at_ns
 
     def segment(self, number: int) -> Segment | None:
         """Return one segment, None when it is not held (any more)."""
@@ -245,6 +253,7 @@ class Record:
             **({} if replacement is None else {"replaced_by_hex": replacement.hex()}),
             "number": number,
             "arrival_ns": block.arrival_ns[at],
+            "receipt_ns": block.receipt_ns[at] or None,
             "system_id": self.system_ids[system],
             "session": session,
             "source": octets[begin:source_end].decode("latin-1"),

@@ -54,3 +54,20 @@ def grouping(expression: str) -> set[str]:
     for labels in re.findall(r"\b(?:by|on)\s*\(([^)]*)\)", expression):
         found |= {label.strip() for label in labels.split(",") if label.strip()}
     return found
+
+
+def series_named(expression: str) -> set[str]:
+    """Return every selector of a query as Prometheus reads it, without its offset and its range."""
+    return set(_named(parse(expression)))
+
+
+def _named(node: Any) -> Iterator[str]:
+    if type(node).__name__ == "VectorSelector":
+        yield str(node).partition(" offset ")[0]
+        return
+    for child in ("vector_selector", "expr", "lhs", "rhs", "param"):
+        below = getattr(node, child, None)
+        if below is not None:
+            yield from _named(below)
+    for argument in getattr(node, "args", ()):
+        yield from _named(argument)

@@ -128,13 +128,14 @@ def test_every_alert_says_what_to_do():
     headings = {
         line.removeprefix("## ").strip().lower() for line in runbook.splitlines() if line.startswith("## ")
     }
-    uids = {json.loads(path.read_text())["uid"] for path in BOARDS}
+    boards = [json.loads(path.read_text()) for path in BOARDS]
+    panels = {board["uid"]: {panel["title"] for panel in board["panels"]} for board in boards}
     for alert in alerts():
         notes = alert["annotations"]
         page, _, anchor = notes["runbook_url"].partition("#")
         assert page == "deploy/docs/runbook.md"
         assert anchor in headings, f"{alert['alert']}: no section {anchor} in the runbook"
-        assert notes["dashboard"] in uids, alert["alert"]
+        assert notes["panel"] in panels[notes["dashboard"]], f"{alert['alert']}: no panel {notes['panel']}"
         assert alert["labels"]["severity"] in ("page", "ticket")
     wanted = {alert["annotations"]["runbook_url"].partition("#")[2] for alert in alerts()}
     assert headings == wanted, "a section without an alert, or the other way round"
@@ -217,6 +218,12 @@ def test_dashboards_keep_our_rules(path: Path):
             assert "instance=" not in expression
             legend = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
             assert legend <= grouping(expression) | {"slo"}, f"{panel['title']}: {target['legendFormat']}"
+
+
+def test_every_metric_is_on_a_board_or_in_a_rule():
+    shown = "".join(path.read_text() for path in (*BOARDS, *RULES))
+    hidden = [name for name in CATALOGUE if not re.search(rf"\bcaudal_{name}(_bucket|_count|_sum)?\b", shown)]
+    assert hidden == [], "nobody would see these"
 
 
 def test_provisioning_points_at_what_compose_mounts():

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from gateway.dispatch.constraints import CONSTRAINTS
+from loadtest.promises import FIGURES
+from loadtest.scenario import LoadSettings
 
 DOCS = Path(__file__).resolve().parents[2] / "deploy" / "docs"
 PAGES = runpy.run_path(str(DOCS / "make_pages.py"))["PAGES"]
@@ -25,4 +27,11 @@ def test_the_tables_of_sizes_are_what_their_figures_make() -> None:
 def test_the_page_on_carriers_names_every_constraint_as_the_code_does() -> None:
     page = (DOCS / "operating-carriers.md").read_text(encoding="utf-8")
     missing = [name for name, text in CONSTRAINTS.items() if f"| `{name}` | {text} |" not in page]
+    assert missing == []
+
+
+def test_the_page_on_load_tests_names_every_figure_and_every_key_of_a_load() -> None:
+    page = (DOCS / "load-tests.md").read_text(encoding="utf-8")
+    missing = [name for name, text in FIGURES.items() if f"| `{name}` | {text} |" not in page]
+    missing += [key for key in LoadSettings.model_fields if key != "model" and f"`{key}`" not in page]
     assert missing == []

@@ -46,7 +46,11 @@ async def test_receipts_of_a_transmitter_come_over_the_receiver_and_an_unbind_is
     tmp_path: Path,
 ) -> None:
     """F15, H11."""
-    async with a_smsc() as smsc, a_kannel(smsc.port, tmp_path, mode="pair") as kannel:
+    # Kannel loses a receipt that comes over the receiver before it has noted the id that came over the transmitter.
+    async with (
+        a_smsc(receipt_delay="300ms") as smsc,
+        a_kannel(smsc.port, tmp_path, mode="pair") as kannel,
+    ):
         await smsc.until(lambda: smsc.stats()["bound"] == {SYSTEM_ID: 2})
         await kannel.send("hola", reference="over-rx")
         await smsc.until(lambda: kannel.reports_of(DELIVERED) == {"over-rx"})

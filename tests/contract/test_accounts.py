@@ -154,6 +154,29 @@ async def test_the_cache_knows_valid_keys_and_says_why_others_are_refused(cache,
     assert await cache.authenticate(compose_key(random_bytes), now_ms=NOW) == KeyRejection.UNKNOWN
 
 
+async def test_a_key_that_was_found_right_is_checked_again_when_its_entry_is_new(
+    cache, accounts, random_bytes, monkeypatch
+):
+    new = await accounts.create_key("acme", random=random_bytes, now_ms=NOW)
+    checked = []
+
+    def matches(stored, text):
+        checked.append(text)
+        return Accounts.matches(accounts, stored, text)
+
+    monkeypatch.setattr(accounts, "matches", matches)
+    first = await cache.authenticate(new.text, now_ms=NOW)
+    assert await cache.authenticate(new.text, now_ms=NOW) == first
+    assert checked == [new.text]
+    mistyped = new.text[:30] + ("A" if new.text[30] != "A" else "B") + new.text[31:]
+    assert await cache.authenticate(mistyped, now_ms=NOW) == KeyRejection.MALFORMED
+    assert await cache.authenticate(new.text, now_ms=NOW) == first
+    assert checked == [new.text]
+    cache.drop(new.stored.id)
+    assert await cache.authenticate(new.text, now_ms=NOW) == first
+    assert checked == [new.text, new.text]
+
+
 async def test_the_id_of_a_key_with_another_secret_is_unknown(cache, accounts, random_bytes, monkeypatch):
     new = await accounts.create_key("acme", random=random_bytes, now_ms=NOW)
     forged = compose_key(random_bytes)

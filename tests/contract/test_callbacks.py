@@ -438,7 +438,7 @@ async def test_a_reply_over_http_is_stored_once_and_its_account_is_told(desk: De
     assert (two.text, two.raw["source_id"]) == ("¡ya!", "m2")
     assert len(await desk.bus.read(WEBHOOKS, 0, offset=0, limit=10)) == 2
     assert desk.registry.get_sample_value("caudal_mo_segments_repeated_total") == 3
-    assert desk.registry.get_sample_value("caudal_mo_received_total", {"carrier": "telco_a"}) == 5
+    assert desk.registry.get_sample_value("caudal_mo_segments_received_total", {"carrier": "telco_a"}) == 5
     # Long after the last repeat the id is forgotten.
     desk.clock.ms += SOURCES_MS
     await desk.sweeper.sweep()

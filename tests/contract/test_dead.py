@@ -7,6 +7,7 @@ from gateway.ports.bus import Record
 from gateway.ports.record_store import DeadRow
 from gateway.store.dead import PostgresDead
 from gateway.store.rows import insert_dead
+from gateway.store.tallies import PostgresTallies
 
 pytestmark = pytest.mark.postgres
 
@@ -26,6 +27,11 @@ async def dead(db):
     async with db.transaction() as tx:
         await insert_dead(tx, rows)
     return PostgresDead(db)
+
+
+async def test_they_are_counted_to_a_limit(dead, db):
+    tallies = PostgresTallies(db)
+    assert (await tallies.dead_records(limit=100), await tallies.dead_records(limit=5)) == (9, 5)
 
 
 async def test_a_list_says_where_and_why_and_never_what(dead):

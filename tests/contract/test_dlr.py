@@ -15,8 +15,15 @@ from gateway.domain.lifecycle import State
 from gateway.domain.message import Message
 from gateway.domain.receipts import MessageState
 from gateway.ports.bus import Lag, Record
-from gateway.ports.record_store import CarrierKey, MessagePatch, ReceiptRaceError, ReceiptUpdate
+from gateway.ports.record_store import (
+    CarrierKey,
+    MessagePatch,
+    PlainReceipt,
+    ReceiptRaceError,
+    ReceiptUpdate,
+)
 from gateway.store.pool import Database
+from gateway.store.tallies import PostgresTallies
 from tests.support.records import DAY, NOON, BackHalf, a_message, attempted, receipt
 
 pytestmark = pytest.mark.postgres
@@ -269,6 +276,25 @@ async def test_f14_unknown_is_closed_by_the_deadline_and_a_final_before_it_still
         ("receipt_deadline", "unknown"),
         ("dlr", "delivered"),
     ]
+
+
+async def test_what_waits_for_receipts_and_what_was_lost_is_counted(back: BackHalf) -> None:
+    tallies = PostgresTallies(back.db)
+    never_sent = await back.accepted()
+    waiting = await back.submitted("w1", "w2")
+    await back.submitted("d")
+    assert back.metric("dlr_pending_messages", carrier="telco_a") == 3
+    assert await tallies.pending_segments(limit=100) == {"telco_a": 3}
+    await back.put_receipts(receipt("d"), receipt("d"), receipt("w1", MessageState.ENROUTE))
+    await back.turn()
+    assert back.metric("dlr_pending_messages", carrier="telco_a") == 2
+    assert back.metric("messages_deduplicated_total", stage="dlr") == 1
+    assert await tallies.pending_segments(limit=100) == {"telco_a": 2}
+    assert await tallies.pending_segments(limit=1) == {}
+    back.clock.ms = max(never_sent.valid_until, waiting.valid_until) + RECEIPT_WAIT_MS
+    assert await back.silence.sweep() == 2
+    assert back.metric("conservation_lost_messages_total") == 1
+    assert back.metric("conservation_check_timestamp_seconds") == back.clock.ms / 1000
 
 
 async def test_of_two_contradicting_finals_the_first_wins(back: BackHalf) -> None:
@@ -571,7 +597,12 @@ async def test_batches_are_index_look_ups_in_partitions_without_statistics(back:
         await back.submissions.apply(spy, [ReceiptUpdate(message.id, 1, 1, "delivered", "{}")])
         await back.messages.patch_messages(spy, [patch_of(message)])
         await back.parked.take(spy, [key_of("a")])
-    assert len(statements) == 5
+    other = await back.submitted("b")
+    async with back.db.transaction() as tx:
+        for accounts in (None, [other.account_id]):
+            settled = await back.messages.settle(Spy(tx), [delivery_of("b")], now_ms=NOON, accounts=accounts)
+            assert settled.places == ([0] if accounts is None else [])
+    assert len(statements) == 7
     for statement, arguments in statements:
         plan = await Plans(back.db).of(statement, *arguments)
         assert "Seq Scan" not in plan, plan
@@ -584,6 +615,10 @@ async def test_batches_are_index_look_ups_in_partitions_without_statistics(back:
 
 def key_of(carrier_message_id: str) -> CarrierKey:
     return CarrierKey("telco_a", carrier_message_id)
+
+
+def delivery_of(carrier_message_id: str) -> PlainReceipt:
+    return PlainReceipt("telco_a", carrier_message_id, NOON + 1, "{}")
 
 
 def patch_of(message: Message) -> MessagePatch:
@@ -638,6 +673,15 @@ async def read_per_statement(back: BackHalf, messages: list[Message], *, ids: ra
                 before = await tx.fetchval(ROWS_READ)
                 await run()
                 read[name] = await tx.fetchval(ROWS_READ) - before
+            raise UndoneError
+    with contextlib.suppress(UndoneError):
+        async with back.db.transaction() as tx:
+            before = await tx.fetchval(ROWS_READ)
+            settled = await back.messages.settle(
+                tx, [delivery_of(f"id{n}") for n in ids], now_ms=NOON, accounts=None
+            )
+            read["settle"] = await tx.fetchval(ROWS_READ) - before
+            assert len(settled.places) == len(messages)
             raise UndoneError
     assert read["find"] >= len(keys), read  # the counters count
     return read

@@ -134,7 +134,7 @@ async def test_a_reply_is_stored_and_its_account_is_told(inbox: Inbox) -> None:
     assert (notice.account_id, notice.type, notice.subject_id) == ("acme", "inbound.received", one.id)
     assert notice.data["id"] == format_id("mo", one.id)
     assert (notice.data["from"], notice.data["to"], notice.data["text"]) == ("+" + PERSON, NUMBER, "Si")
-    assert inbox.metric("mo_stored_total", carrier="telco_a") == 1
+    assert inbox.metric("mo_received_total", carrier="telco_a", kind="other") == 1
 
 
 @pytest.mark.parametrize("kind", ["udh8", "udh16", "sar"])

@@ -40,8 +40,37 @@ async def sink() -> AsyncIterator[Sink]:
     await runner.cleanup()
 
 
+async def the_report_is_what_was_sent(stack: Stack) -> None:
+    path = "/v1/reports/daily?group_by=campaign,carrier,class,country&tz=America/Mexico_City"
+
+    async def counted() -> Any:
+        _, report = await stack.request("GET", path)
+        return report if report["total"]["states"]["delivered"] else None
+
+    report = await until(
+        counted, limit_s=90, every_s=0.5
+    )  # PostgreSQL tells of what was written up to a minute later
+    (line,) = report["data"]
+    assert line["group"] == {"campaign": "spring", "carrier": "simulator", "class": "otp", "country": "MX"}
+    assert (line["messages"], line["segments"], line["sla"]["attained"], line["delivery_ratio"]) == (
+        1,
+        1,
+        1.0,
+        1.0,
+    )
+    assert report["total"] == {name: line[name] for name in report["total"]}
+    shown = await stack.caudal("reports", "month", "--by", "account,class", "--tz", "America/Bogota")
+    assert "demo" in shown
+    assert "100.00 %" in shown
+    as_json = json.loads(await stack.caudal("reports", "day", "--account", "demo", "--json"))
+    assert as_json["total"]["messages"] == 1
+    said = await stack.caudal("reports", "week", "--by", "campaign", "--csv", "week.csv")
+    assert said == "week.csv: 1 rows"
+    assert "spring" in (stack.folder / "week.csv").read_text()
+
+
 async def test_an_endpoint_made_on_the_command_line_is_told_and_the_timeline_says_so(sink: Sink) -> None:
-    tree = demo_tree() | {"webhooks": {"allow_loopback": True}}
+    tree = demo_tree() | {"webhooks": {"allow_loopback": True}, "reports": {"refresh_s": 1}}
     async with Stack(tree) as stack:
         made = json.loads(
             await stack.caudal("webhooks", "create", "--account", "demo", "--url", sink.url, "--json")
@@ -49,7 +78,9 @@ async def test_an_endpoint_made_on_the_command_line_is_told_and_the_timeline_say
         tested = json.loads(await stack.caudal("webhooks", "test", made["id"], "--json"))[0]
         assert tested["is_ok"]
 
-        sent = await stack.post(**MESSAGE, webhook_id=made["id"])
+        sent = await stack.post(
+            **MESSAGE, webhook_id=made["id"], **{"class": "otp"}, metadata={"campaign": "spring"}
+        )
         assert (await stack.final(sent["id"]))["status"] == "delivered"
 
         async def told() -> list[dict[str, Any]]:
@@ -67,3 +98,4 @@ async def test_an_endpoint_made_on_the_command_line_is_told_and_the_timeline_say
         assert {one["status"] for one in attempts} == {"delivered"}
         status, _ = await stack.request("POST", "/v1/messages", json=MESSAGE | {"webhook_id": "whk_none"})
         assert status == 422
+        await the_report_is_what_was_sent(stack)

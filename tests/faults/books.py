@@ -11,6 +11,7 @@ from tests.faults.rig import Rig
 
 SETTLE_S = 90.0
 _STILL_S = 4.0
+_PATIENCE_S = 30.0
 
 _STATES = """
 SELECT m.id, m.state, m.state_rank, ids.known,
@@ -78,7 +79,8 @@ async def until_handed_over(rig: Rig, load: Load, *, limit_s: float) -> None:
 async def settle(rig: Rig, load: Load) -> None:
     """Wait until nothing can follow: all is final, but for what was in doubt and must not be sent again.
 
-    Where receipts went astray with the fault, counts that stand still for some seconds are the end.
+    Where receipts went astray with the fault, counts that stand still for some seconds are the end. Not where the
+    carrier says that the gateway has acknowledged a receipt which is to be seen nowhere: that is worth a long wait.
     """
     last: Counter[str] = Counter()
     deadline = still_since = time.monotonic()
@@ -98,9 +100,18 @@ async def settle(rig: Rig, load: Load) -> None:
         states = Counter(row["state"] for row in rows)
         if states != last:
             last, still_since = states, time.monotonic()
-        if not waiting and time.monotonic() - still_since > _STILL_S:
-            return
+        still_s = time.monotonic() - still_since
+        if not waiting and still_s > _STILL_S:
+            if still_s > _PATIENCE_S or not await _owes_receipts(rig, rows):
+                return
+            await asyncio.sleep(1)
         await asyncio.sleep(0.2)
+
+
+async def _owes_receipts(rig: Rig, rows: list[Any]) -> bool:
+    """Tell whether a message that waits has a receipt which the gateway has acknowledged."""
+    acknowledged = {one["message_id"] for one in await rig.look_ahead() if one["receipt"] == "acknowledged"}
+    return any(one in acknowledged for row in rows if row["state_rank"] == 2 for one in row["known"] or ())
 
 
 async def account(rig: Rig, load: Load, outcome: Outcome, *, ends: frozenset[str]) -> None:

@@ -133,10 +133,15 @@ async def lock_heads(rig: Rig, pick: Random) -> None:
 
 async def _hold(rig: Rig, pick: Random, statement: str) -> None:
     connection = await database(rig.stack)
+    hold_s = pick.uniform(2.0, 5.0)
     try:
-        async with connection.transaction():
-            await connection.execute(statement)
-            await asyncio.sleep(pick.uniform(2.0, 5.0))
+        while True:
+            # Of two that wait for each other crosswise the server refuses one; where it is us, the harm is still to do.
+            with contextlib.suppress(asyncpg.DeadlockDetectedError):
+                async with connection.transaction():
+                    await connection.execute(statement)
+                    await asyncio.sleep(hold_s)
+                    return
     finally:
         await connection.close()
 

@@ -29,7 +29,7 @@ from loadtest.smsc.settings import SmscSettings
 from tests.conformance.link_rig import CLOCK, LinkRig, a_link
 from tests.perf.fuzz_mutations import ANSWERS, VALID, header, read_corpus, reframed
 
-ANSWER_WITHIN_S = 1.0
+ANSWER_WITHIN_S = 3.0
 
 pytestmark = [
     pytest.mark.slow,
@@ -148,7 +148,7 @@ async def a_hostile_centre(first: Script) -> AsyncIterator[tuple[int, list[BaseE
 
 @asynccontextmanager
 async def an_honest_carrier() -> AsyncIterator[None]:
-    """A second link in the same loop submits all the time; none of its answers takes a second."""
+    """A second link in the same loop submits all the time; none of its answers takes three seconds."""
     async with (
         running_smsc(SmscSettings(accounts={"caudal": "demo"}, http_port=None)) as smsc,
         a_link(smsc.smpp_port) as rig,
@@ -390,7 +390,7 @@ async def test_p5_a_flood_from_one_carrier_does_not_hold_up_another():
     try:
         async with an_honest_carrier(), a_link(port) as rig:
             await rig.bound()
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(4)
     finally:
         flooder.kill()
         flooder.join(5)

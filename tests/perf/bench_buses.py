@@ -8,47 +8,25 @@ import contextlib
 import os
 import secrets
 import shutil
-import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
 
-from tests.perf.bench import Usage, percentile, post_batches, states, usage
+from tests.perf.bench import Usage, post_batches, states, usage
+from tests.perf.figures import Figures
+from tests.perf.report import Report
 from tests.support.kafka import kafka_server
 from tests.support.ledger import Ledger, until_settled
 from tests.support.stack import Stack, demo_tree
 from tests.support.traffic import rows
 
 POSTGRES, KAFKA = "postgres", "kafka"
-NOT_OURS = ("generator", "simulator", "broker")
 _JAVA_HINT = "Debian: apt-get install default-jdk-headless maven"
 
 
-@dataclass
-class Figures:
-    """What one way of posting came to on one bus, a list entry per turn."""
-
-    per_s: list[float] = field(default_factory=list)
-    p50_ms: list[float] = field(default_factory=list)
-    p99_ms: list[float] = field(default_factory=list)
-    cpu_s: dict[str, list[float]] = field(default_factory=dict)
-
-    def rows(self) -> dict[str, float]:
-        """Return the medians by the name of their row."""
-        found = {
-            "messages/s": statistics.median(self.per_s),
-            "POST p50 ms": statistics.median(self.p50_ms),
-            "POST p99 ms": statistics.median(self.p99_ms),
-        }
-        found |= {f"CPU {name}": statistics.median(spent) for name, spent in sorted(self.cpu_s.items())}
-        ours = [values for name, values in self.cpu_s.items() if name not in NOT_OURS]
-        return found | {"CPU gateway": sum(statistics.median(values) for values in ours)}
-
-
-async def side_by_side(bus: str, *, count: int, single_count: int, turns: int = 3) -> None:
+async def side_by_side(bus: str, report: Report, *, count: int, single_count: int, turns: int = 3) -> None:
     """Measure one bus or both and print a column for each; says so when there can be no Kafka."""
     wanted = [POSTGRES, KAFKA] if bus == "both" else [bus]
     with _broker(KAFKA in wanted) as (kafka, broker):
@@ -74,7 +52,12 @@ async def side_by_side(bus: str, *, count: int, single_count: int, turns: int = 
                             broker=broker if one == KAFKA else None,
                         )
     for way, (messages, _, _) in ways.items():
-        _show(f"{way}: {messages} messages, median of {turns} turns, CPU in s per 1,000", found[way])
+        report.beside(
+            f"{way}: {messages} messages, median of {turns} turns, CPU in s per 1,000",
+            {one: figures.rows() for one, figures in found[way].items()},
+        )
+    if bus == "both" and KAFKA not in wanted:
+        report.note("Kafka was left out: there is no Java and Maven on the machine.")
 
 
 def _messages(count: int) -> list[dict[str, Any]]:
@@ -92,15 +75,10 @@ async def _measure(
     await _until_final(stack, more=count)
     seconds = time.perf_counter() - started
     after: dict[str, Usage] = await usage(stack)
-    figures.per_s.append(count / seconds)
-    figures.p50_ms.append(percentile(latencies, 0.5) * 1000)
-    figures.p99_ms.append(percentile(latencies, 0.99) * 1000)
-    for name, one in after.items():
-        spent = (one.cpu_s - before[name].cpu_s) / count * 1000
-        figures.cpu_s.setdefault(name, []).append(spent)
+    spent_s = {name: one.cpu_s - before[name].cpu_s for name, one in after.items()}
     if broker is not None:
-        spent = (_cpu_s(broker) - broker_before) / count * 1000
-        figures.cpu_s.setdefault("broker", []).append(spent)
+        spent_s["broker"] = _cpu_s(broker) - broker_before
+    figures.add(count, seconds, latencies, spent_s)
 
 
 _expected: dict[int, int] = {}
@@ -147,15 +125,3 @@ def _listener(port: int) -> psutil.Process | None:
             ):
                 return process
     return None
-
-
-def _show(title: str, by_bus: dict[str, Figures]) -> None:
-    columns = {bus: figures.rows() for bus, figures in by_bus.items()}
-    names = list(dict.fromkeys(name for column in columns.values() for name in column))
-    print(f"\n{title}")
-    print(f"  {'':<16}" + "".join(f"{bus:>14}" for bus in columns))
-    for name in names:
-        cells = "".join(
-            f"{column[name]:>14,.4g}" if name in column else f"{'-':>14}" for column in columns.values()
-        )
-        print(f"  {name:<16}{cells}")

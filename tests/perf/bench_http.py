@@ -29,6 +29,7 @@ from gateway.domain.message import Message, MessageClass, OutboundSegment
 from gateway.domain.outcomes import SubmitOutcome, Submitted
 from gateway.domain.segmentation import SegmentPayload
 from gateway.ports.clock import SystemClock
+from tests.perf.report import Cell, Report, json_option
 
 TARGET_SINGLE_S = 0.35
 WINDOW = 20
@@ -156,7 +157,10 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--profile", action="store_true", help="print where the time of one round goes")
+    json_option(parser)
     options = parser.parse_args()
+    report = Report("http")
+    found: list[list[Cell]] = []
     gc.collect()
     gc.freeze()
     gc.set_threshold(3_000, 3, 100)  # as in the dispatch role
@@ -167,12 +171,14 @@ def main() -> None:
             cpu_s, wall_s = min(
                 runner.run(one_round(port, options.messages, bulk=bulk)) for _ in range(options.rounds)
             )
-            per_thousand = cpu_s / thousands
-            verdict = f"  ABOVE {TARGET_SINGLE_S}" if per_thousand > TARGET_SINGLE_S else ""
-            print(
-                f"http {name:<11} {per_thousand:.4f} CPU s per 1,000; "
-                f"{options.messages / wall_s:.0f} messages/s{verdict}"
-            )
+            found.append([name, cpu_s / thousands, options.messages / wall_s])
+        report.table(
+            "A message to an HTTP carrier, from the segment in hand to its outcome",
+            ["", "CPU s per 1,000", "messages/s"],
+            found,
+            note=f"The budget of single requests is {TARGET_SINGLE_S}.",
+        )
+        report.write(options.json)
         if options.profile:
             profile = cProfile.Profile()
             profile.enable()

@@ -31,6 +31,7 @@ from adapters.smpp.wire.codec import (
 from adapters.smpp.wire.framer import Framer
 from adapters.smpp.wire.receipt_text import parse_receipt
 from adapters.smpp.wire.tlv import Tlv
+from tests.perf.report import Report, json_option
 
 ROOT = Path(__file__).parent.parent.parent
 NPM = ROOT / "tests" / "conformance" / "npm"
@@ -135,7 +136,7 @@ def run_client(client: str, port: int, count: int, *, receipts: bool) -> dict[st
     return figures
 
 
-def available_clients(*, with_peers: bool) -> list[str]:
+def available_clients(report: Report, *, with_peers: bool) -> list[str]:
     """Return the clients that can run here; what is left out is said."""
     clients = ["caudal"]
     if with_peers:
@@ -145,7 +146,7 @@ def available_clients(*, with_peers: bool) -> list[str]:
         if (NPM / "node_modules" / "smpp").is_dir() and shutil.which("node"):
             clients.append("npm smpp")
         else:
-            print("left out: npm smpp (needs node and npm)")
+            report.note("Left out: npm smpp, which needs node and npm.")
     return clients
 
 
@@ -174,14 +175,16 @@ def session_figures(
     }
 
 
-def print_sessions(title: str, figures: dict[str, tuple[float, float]]) -> float:
-    """Print one table and return messages per core-second of ours."""
-    print(f"\n{title}")
-    print(f"  {'':<12} {'CPU ms / 1,000':>15} {'per core-second':>16} {'wall msg/s':>11} {'ours / it':>10}")
+def table_of_sessions(report: Report, title: str, figures: dict[str, tuple[float, float]]) -> float:
+    """Print and keep one table; return messages per core-second of ours."""
     own = figures["caudal"][0]
-    for client, (cpu_ms, per_s) in figures.items():
-        ratio = "" if client == "caudal" else f"{cpu_ms / own:.1f} x"
-        print(f"  {client:<12} {cpu_ms:>15.1f} {1e6 / cpu_ms:>16,.0f} {per_s:>11,.0f} {ratio:>10}")
+    rows = [
+        [client, cpu_ms, 1e6 / cpu_ms, per_s, f"{cpu_ms / own:.1f}"]
+        for client, (cpu_ms, per_s) in figures.items()
+    ]
+    report.table(
+        title, ["", "CPU ms per 1,000", "messages per core-second", "messages/s", "times ours"], rows
+    )
     return 1e6 / own
 
 
@@ -191,11 +194,11 @@ def main(argv: Sequence[str] = ()) -> int:
     parser.add_argument("--count", type=int, default=50_000, help="segments of our client; peers get fewer")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--no-peers", action="store_true")
+    json_option(parser)
     given = parser.parse_args(argv)
-    print("SMPP codec, CPU microseconds per PDU")
-    for name, spent_us in codec_figures().items():
-        print(f"  {name:<30} {spent_us:6.2f}")
-    clients = available_clients(with_peers=not given.no_peers)
+    report = Report("smpp")
+    report.table("Codec", ["", "CPU us per PDU"], [[name, spent] for name, spent in codec_figures().items()])
+    clients = available_clients(report, with_peers=not given.no_peers)
     for title, receipts in (
         ("One ESME session, submit and response", False),
         ("One ESME session, submit, response, receipt, response", True),
@@ -203,12 +206,15 @@ def main(argv: Sequence[str] = ()) -> int:
         figures = session_figures(clients, count=given.count, turns=given.turns, receipts=receipts)
         if "caudal" not in figures:
             return 1
-        per_core_s = print_sessions(f"{title}; window {WINDOW}, loopback, client process only", figures)
+        per_core_s = table_of_sessions(
+            report, f"{title}; window {WINDOW}, loopback, client process only", figures
+        )
     ratio = figures["aiosmpplib"][0] / figures["caudal"][0] if "aiosmpplib" in figures else None
-    print(
-        f"\nwith receipts: {per_core_s:,.0f} per core-second (target {TARGET_PER_CORE_S:,})"
-        + ("" if ratio is None else f", {ratio:.1f} times aiosmpplib (target {TARGET_RATIO:.0f})")
+    report.headline(
+        f"One SMPP session with receipts carries {per_core_s:,.0f} messages per core-second (target {TARGET_PER_CORE_S:,})"
+        + ("." if ratio is None else f", {ratio:.1f} times aiosmpplib (target {TARGET_RATIO:.0f}).")
     )
+    report.write(given.json)
     return 0
 
 

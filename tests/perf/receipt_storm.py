@@ -17,9 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from tests.perf.bench import post_batches, show, usage
+from tests.perf.bench import post_batches, show, until_acknowledged, usage
+from tests.perf.report import Report, json_option
 from tests.perf.sink import Sink
 from tests.support.ledger import Ledger, database, until_settled
 from tests.support.stack import Stack, demo_tree, until
@@ -160,7 +159,9 @@ async def prepare(stack: Stack, count: int) -> str:
     return base
 
 
-async def storm(count: int, *, background: int, calm_s: float, window: int, with_webhooks: bool) -> list[str]:
+async def storm(
+    count: int, report: Report, *, background: int, calm_s: float, window: int, with_webhooks: bool
+) -> list[str]:
     """Run the scenario; return what is wrong."""
     tree = demo_tree(rate="20000/s", window=200, receipt_delay="0", arguments=["--window", str(window)])
     tree["webhooks"] = {"allow_loopback": True}
@@ -194,13 +195,19 @@ async def storm(count: int, *, background: int, calm_s: float, window: int, with
         )
         called_back = await until_called_back(sink, count + len(sent)) - released if with_webhooks else 0.0
         watching.cancel()
-        show("the storm", held, stored_s, used, used_after)
-        print(f"  acknowledged to the carrier within {acknowledged_s:.1f} s, stored within {stored_s:.1f} s")
+        column = show("the storm", held, stored_s, used, used_after)
         waited = [quantile(histogram, after, share) for share in (0.5, 0.95, 0.99)]
-        print("  received to stored p50, p95, p99: at most " + ", ".join(f"{one:g} s" for one in waited))
-        if with_webhooks:
-            print(f"  {sink.events} events called back within {called_back:.1f} s")
-        print(f"  receipts that came before their submission was recorded: {parked:.0f}")
+        about = {
+            "acknowledged to the carrier within, s": acknowledged_s,
+            "stored within, s": stored_s,
+            **{
+                f"received to stored p{at}, at most s": one
+                for at, one in zip((50, 95, 99), waited, strict=True)
+            },
+            "came before their submission was recorded": round(parked),
+            **({"called back within, s": called_back} if with_webhooks else {}),
+        }
+        report.beside(f"{held} receipts released at once, CPU in s per 1,000", {"": {**column, **about}})
         if background:
             calm = seen.rate(released - calm_s + 1, released)
             rough = seen.rate(released, stored)
@@ -215,7 +222,7 @@ async def storm(count: int, *, background: int, calm_s: float, window: int, with
         return await faults(stack, seen, count=count + len(sent))
 
 
-async def steady(rate: int, *, seconds: float, with_webhooks: bool) -> list[str]:
+async def steady(rate: int, report: Report, *, seconds: float, with_webhooks: bool) -> list[str]:
     """Send `rate` messages a second, each with a receipt a second later; return what is wrong."""
     tree = demo_tree(rate=f"{rate * 3}/s", window=200, receipt_delay="1s")
     tree["webhooks"] = {"allow_loopback": True}
@@ -243,7 +250,8 @@ async def steady(rate: int, *, seconds: float, with_webhooks: bool) -> list[str]
             await until_called_back(sink, len(sent))
         watching.cancel()
         stored = max(after.values(), default=0) - max(before.values(), default=0)
-        show(f"steady {rate}/s", count, took_s, used, used_after)
+        column = show(f"steady {rate}/s", count, took_s, used, used_after)
+        report.beside(f"{rate} messages/s with receipts for {seconds:.0f} s", {"": column})
         waited = [quantile(before, after, share) for share in (0.5, 0.95, 0.99)]
         print(f"  {stored:.0f} receipts stored, {stored / took_s:.0f}/s; parked first {parked:.0f}")
         print("  received to stored p50, p95, p99: at most " + ", ".join(f"{one:g} s" for one in waited))
@@ -268,6 +276,7 @@ async def until_called_back(sink: Sink, count: int) -> float:
 
 async def until_stored(stack: Stack, count: int, *, limit_s: float) -> float:
     """Wait until `count` messages are final; return when that was."""
+    await until_acknowledged(stack, count, limit_s=limit_s)  # looks at the table weigh on the database
     connection = await database(stack)
     try:
 
@@ -315,13 +324,15 @@ def main() -> None:
         "--rate", type=int, default=0, help="messages per second, each with its receipt; no storm"
     )
     parser.add_argument("--seconds", type=float, default=60.0, help="how long that rate is held")
+    json_option(parser)
     chosen = parser.parse_args()
-    print(f"{psutil.cpu_count()} cores, load {psutil.getloadavg()[0]:.2f} before the run")
+    report = Report("receipts")
     wrong = asyncio.run(
-        steady(chosen.rate, seconds=chosen.seconds, with_webhooks=chosen.webhooks)
+        steady(chosen.rate, report, seconds=chosen.seconds, with_webhooks=chosen.webhooks)
         if chosen.rate
         else storm(
             chosen.count,
+            report,
             background=chosen.background,
             calm_s=chosen.calm,
             window=chosen.window,
@@ -329,7 +340,8 @@ def main() -> None:
         )
     )
     for one in wrong:
-        print(f"  FAILED: {one}")
+        report.note(f"FAILED: {one}")
+    report.write(chosen.json)
     sys.exit(1 if wrong else 0)
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from tests.perf.report import Cell
 from tests.perf.sink import Sink
 from tests.support.ledger import database
 from tests.support.stack import Stack, until
@@ -20,16 +21,23 @@ Post = Callable[[Stack, list[dict[str, Any]]], Coroutine[Any, Any, Any]]
 COLUMNS = ("api", "dispatch", "back", "postgres")
 
 
-async def by_stage(stack: Stack, sink: Sink, count: int, *, usage: Usage, post: Post) -> None:
-    """Print CPU seconds per 1,000 messages by stage and process, first without and then with an endpoint."""
-    print(f"\nby stage, {count} messages of one segment, CPU s per 1,000")
-    print(f"  {'stage':<26}" + "".join(f"{name:>10}" for name in COLUMNS) + f"{'gateway':>10}{'seconds':>9}")
-    await _round(stack, sink, count, usage=usage, post=post, is_told=False)
+async def by_stage(
+    stack: Stack, sink: Sink, count: int, *, usage: Usage, post: Post
+) -> tuple[list[str], list[list[Cell]]]:
+    """Measure CPU seconds per 1,000 messages by stage and process, first without and then with an endpoint.
+
+    Returns the head and the rows of a table.
+    """
+    print(f"\nby stage, {count} messages of one segment")
+    found = await _round(stack, sink, count, usage=usage, post=post, is_told=False)
     await sink.subscribe(stack, "message.delivered")
-    await _round(stack, sink, count, usage=usage, post=post, is_told=True)
+    found += await _round(stack, sink, count, usage=usage, post=post, is_told=True)
+    return ["", *COLUMNS, "gateway", "seconds"], found
 
 
-async def _round(stack: Stack, sink: Sink, count: int, *, usage: Usage, post: Post, is_told: bool) -> None:
+async def _round(
+    stack: Stack, sink: Sink, count: int, *, usage: Usage, post: Post, is_told: bool
+) -> list[list[Cell]]:
     base = await stack.simulator()
     messages = [
         {key: value for key, value in row.items() if key != "client_ref"}
@@ -63,13 +71,13 @@ async def _round(stack: Stack, sink: Sink, count: int, *, usage: Usage, post: Po
         if is_told:
             await until(lambda: sink.events >= told, limit_s=60 + count / 200)
         await meter.lap("receipt, callback" if is_told else "receipt")
-        meter.total()
+        return meter.total()
     finally:
         await connection.close()
 
 
 class _Meter:
-    """Prints what was used since the last look."""
+    """Keeps what was used since the last look."""
 
     def __init__(self, stack: Stack, usage: Usage, count: int, first: dict[str, Any]) -> None:
         self._stack = stack
@@ -77,6 +85,7 @@ class _Meter:
         self._count = count
         self._first = self._last = first
         self._began = self._at = time.perf_counter()
+        self._rows: list[list[Cell]] = []
 
     @classmethod
     async def start(cls, stack: Stack, usage: Usage, count: int) -> "_Meter":
@@ -84,16 +93,17 @@ class _Meter:
         return cls(stack, usage, count, await usage(stack))
 
     async def lap(self, stage: str) -> None:
-        """Print one stage."""
+        """End one stage."""
         now = await self._usage(self._stack)
-        self._print(stage, self._last, now, time.perf_counter() - self._at)
+        self._add(stage, self._last, now, time.perf_counter() - self._at)
         self._last, self._at = now, time.perf_counter()
 
-    def total(self) -> None:
-        """Print all stages together."""
-        self._print("together", self._first, self._last, self._at - self._began)
+    def total(self) -> list[list[Cell]]:
+        """Add a row of all stages together and return the rows."""
+        self._add("together", self._first, self._last, self._at - self._began)
+        return self._rows
 
-    def _print(self, stage: str, before: dict[str, Any], after: dict[str, Any], seconds: float) -> None:
+    def _add(self, stage: str, before: dict[str, Any], after: dict[str, Any], seconds: float) -> None:
         spent = [(after[name].cpu_s - before[name].cpu_s) / self._count * 1000 for name in COLUMNS]
-        cells = "".join(f"{one:>10.4f}" for one in (*spent, sum(spent)))
-        print(f"  {stage:<26}{cells}{seconds:>9.1f}")
+        print(f"  {stage}: {seconds:.1f} s")
+        self._rows.append([stage, *spent, sum(spent), seconds])

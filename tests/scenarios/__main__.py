@@ -5,7 +5,7 @@ import inspect
 import json
 import sys
 
-from tests.scenarios import channels, dispatch, scale_out, webhooks
+from tests.scenarios import channels, dispatch, incident, scale_out, webhooks
 
 SCENARIOS = {
     "rate": dispatch.rate,
@@ -16,6 +16,7 @@ SCENARIOS = {
     "kafka-handover": scale_out.kafka_handover,
     "scale-out": scale_out.scale_out,
     "channels": channels.channels,
+    "incident": incident.incident,
     "slow-webhooks": webhooks.slow_webhooks,
 }
 

@@ -8,12 +8,12 @@ from prometheus_client import CollectorRegistry
 
 from dlr.aggregate import weigh
 from dlr.consumer import DlrConsumer
-from dlr.metrics import DlrMetrics
+from dlr.metrics import ConservationMetrics, DlrMetrics
 from dlr.parking import Parking, ParkingMetrics, ParkingSweeper
 from dlr.silence import SilenceSweeper
 from gateway.bus.codec import encode
 from gateway.bus.postgres import PostgresBus
-from gateway.bus.reader_metrics import ReaderMetrics
+from gateway.bus.reader_metrics import PendingMetrics, ReaderMetrics
 from gateway.bus.topics import EVENTS, RECEIPTS
 from gateway.domain.events import Accepted, Attempted, Event, Noted, SegmentResult
 from gateway.domain.ids import new_uuid7
@@ -131,8 +131,9 @@ class BackHalf:
         self.orphans = PostgresOrphans(db)
         self.views = PostgresViews(db)
         self.partitions = Partitions(db)
-        self.recorder_metrics = RecorderMetrics(self.registry, carriers=("telco_a",))
-        self.dlr_metrics = DlrMetrics(self.registry, carriers=("telco_a",))
+        pending = PendingMetrics(self.registry, carriers=("telco_a",))
+        self.recorder_metrics = RecorderMetrics(self.registry, carriers=("telco_a",), pending=pending)
+        self.dlr_metrics = DlrMetrics(self.registry, carriers=("telco_a",), pending=pending)
         self.batch_limit = batch_limit
         self.recorder = self.new_recorder()
         self.dlr = self.new_dlr()
@@ -141,7 +142,13 @@ class BackHalf:
         )
         self.parking_metrics = ParkingMetrics(self.registry, reader_metrics=self.reader_metrics)
         self.sweeper = ParkingSweeper(self.parking, parked=self.parked, metrics=self.parking_metrics)
-        self.silence = SilenceSweeper(self.bus, store=PostgresSilence(db), clock=self.clock, page_rows=3)
+        self.silence = SilenceSweeper(
+            self.bus,
+            store=PostgresSilence(db),
+            clock=self.clock,
+            page_rows=3,
+            metrics=ConservationMetrics(self.registry),
+        )
 
     def new_recorder(self, **changes: Any) -> Recorder:
         arguments: dict[str, Any] = {

@@ -1,9 +1,12 @@
 """Is a carrier up: over its binds, over its shards, over processes; and what hinders it, in a word with its figures."""
 
+from collections.abc import MutableMapping
 from random import Random
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from gateway.dispatch.board import CarrierBoard, Health
 from gateway.dispatch.constraints import CONSTRAINTS, Pulse, diagnose
@@ -64,6 +67,50 @@ def test_carrier_is_up_while_one_bind_stands(clock):
     assert (uplink.breaker, uplink.is_up(), uplink.health) == ("closed", True, Health.UP)
     tell(uplink, BindState.DOWN, "trx2")
     assert (uplink.breaker, uplink.is_up(), uplink.health) == ("open", False, Health.DOWN)
+
+
+def test_a_bind_that_stays_away_is_said_once_and_its_tries_only_to_those_who_ask(clock):
+    uplink = an_uplink(clock)
+
+    def said(level: str, lines: list[MutableMapping[str, Any]]) -> list[str]:
+        return [
+            f"{one['event']} {one['state']}" for one in lines if one["log_level"] == level and "state" in one
+        ]
+
+    tell(uplink, BindState.CONNECTING)
+    with capture_logs() as lines:
+        tell(uplink, BindState.BOUND)
+        for _ in range(20):
+            tell(uplink, BindState.DOWN)
+            tell(uplink, BindState.CONNECTING)
+            uplink.observe([figures(state=BindState.BOUND, breaker="half_open")])
+            uplink.observe([figures(state=BindState.DOWN, breaker="open")])
+        tell(uplink, BindState.BOUND)
+        uplink.observe([figures()])
+    assert said("info", lines) == [
+        "carrier.circuit closed",
+        "bind.changed bound",
+        "carrier.circuit open",
+        "bind.changed down",
+        "bind.changed bound",
+        "carrier.circuit closed",
+    ]
+    assert len(said("debug", lines)) > 40
+
+
+def test_a_bind_that_is_away_for_another_reason_is_said_again(clock):
+    uplink = an_uplink(clock)
+    with capture_logs() as lines:
+        for reason in ("connect_refused", "connect_refused", "bad_password", "bad_password"):
+            alert = reason == "bad_password"
+            uplink.changed(BindChanged(CARRIER, "trx1", BindState.DOWN, reason=reason, alert=alert))
+    told = [(one["log_level"], one["reason"]) for one in lines if one["event"] == "bind.changed"]
+    assert told == [
+        ("info", "connect_refused"),
+        ("debug", "connect_refused"),
+        ("warning", "bad_password"),
+        ("debug", "bad_password"),
+    ]
 
 
 def test_receiver_alone_sends_nothing(clock):

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.dispatch.claims import Claims
 from gateway.dispatch.metrics import DispatchMetrics
-from gateway.dispatch.plan import CarrierPlan, DispatchSettings
+from gateway.dispatch.plan import SMPP_STATUSES, CarrierPlan, DispatchSettings
 from gateway.dispatch.position import LanePosition
 from gateway.dispatch.references import References
 from gateway.dispatch.work import Lane, Work
@@ -232,7 +232,9 @@ def test_only_the_classes_that_must_not_be_doubled_claim():
 def test_durations_counted_at_once_equal_durations_observed_one_by_one():
     registries = CollectorRegistry(), CollectorRegistry()
     values_ms = [0, 5, 6, 10, 250, 251, 29_999, 30_000, 30_001, 99_000]
-    DispatchMetrics(registries[0]).carrier("alpha").count_submitted(list(values_ms))
+    DispatchMetrics(registries[0]).carrier("alpha").count_submitted(
+        list(values_ms), by_bind={"trx-1": len(values_ms)}
+    )
     one_by_one = DispatchMetrics(registries[1]).carrier("alpha").submit_seconds
     for value_ms in values_ms:
         one_by_one.observe(value_ms / 1000)
@@ -253,5 +255,6 @@ def test_statuses_beyond_a_hundred_are_counted_as_one():
     metrics = DispatchMetrics(registry).carrier("alpha")
     for code in range(300):
         metrics.count_outcome(Refused(f"0x{code:08X}", "trx-1", Refusal.PERMANENT))
-    labels = {"carrier": "alpha", "command_status": "other"}
-    assert registry.get_sample_value("caudal_carrier_submit_responses_total", labels) == 300 - 96
+    labels = {"carrier": "alpha", "bind": "trx-1", "command_status": "other"}
+    usual = len({*SMPP_STATUSES, "none"})
+    assert registry.get_sample_value("caudal_carrier_submit_responses_total", labels) == 300 - (100 - usual)

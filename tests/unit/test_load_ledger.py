@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtest.ledger import MAX_EXAMPLES, Accepted, Ended, Taken, Told, reconcile
+from loadtest.ledger import MAX_EXAMPLES, NEVER, Accepted, Ended, Taken, Times, Told, reconcile
 
 A, B, C = "525512345678", "525512345679", "56987654321"
 
@@ -99,3 +99,41 @@ def test_late_untold_repeated_and_unclaimed_are_found():
 def test_examples_are_the_first_and_bounded():
     result = reconcile([accepted(n) for n in range(100)], [], [])
     assert (result.lost.count, result.lost.examples) == (100, [f"m{n}" for n in range(MAX_EXAMPLES)])
+
+
+def test_requests_that_were_open_at_once_have_no_order_and_those_of_one_request_have() -> None:
+    def two(first: tuple[int, int], second: tuple[int, int], *, taken: tuple[int, int]) -> list[str]:
+        messages = [
+            Accepted(f"m{n}", at, A, f"k{n}", sent_ns=sent) for n, (sent, at) in enumerate((first, second))
+        ]
+        segments = [Taken(f"k{n}", at) for n, at in enumerate(taken)]
+        return reconcile(messages, segments, []).wrong_order.examples
+
+    assert two((0, 50), (40, 90), taken=(200, 150)) == []  # the second left before the first was answered
+    assert two((0, 50), (60, 90), taken=(200, 150)) == ["m0"]
+    assert two((0, 50), (60, 90), taken=(150, 200)) == []
+    assert two((0, 50), (0, 50), taken=(200, 150)) == ["m0"]
+    assert two((0, 50), (0, 50), taken=(150, 200)) == []
+
+
+def test_one_that_waits_for_days_is_overtaken_by_many_and_counted_once() -> None:
+    messages = [accepted(n) for n in range(5)]
+    taken = [Taken("k0", 900), *(Taken(f"k{n}", 100 + n) for n in range(1, 5))]
+    assert reconcile(messages, taken, []).wrong_order.examples == ["m0"]
+
+
+def test_the_times_of_each_message_can_be_observed() -> None:
+    seen: list[Times] = []
+    reconcile(
+        [accepted(1, message_class="otp", segment_count=2), accepted(2)],
+        [Taken("k1", 30, 1, 60), Taken("k1", 35, 2, 80)],
+        [],
+        [Told("m1", 95), Told("m1", 99)],
+        observe=seen.append,
+    )
+    assert seen == [Times("otp", 10, 30, 80, 95), Times("transactional", 20, NEVER, NEVER, NEVER)]
+
+
+def test_what_the_gateway_shows_to_wait_is_stuck_and_not_lost() -> None:
+    result = reconcile([accepted(1), accepted(2)], [], [], still_waiting={"m1"})
+    assert (result.stuck.examples, result.lost.examples) == (["m1", "m2"], ["m2"])

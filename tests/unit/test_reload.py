@@ -158,7 +158,7 @@ def test_a_supervisor_is_found_as_long_as_it_holds_its_file(tmp_path, monkeypatc
     monkeypatch.setattr("gateway.runtime.pidfile._is_gateway", lambda _: True)
     assert find_supervisor(tmp_path) is None
     held = PidFile.take(tmp_path / "var", source="/etc/caudal.toml")
-    assert find_supervisor(tmp_path / "var") == (os.getpid(), "/etc/caudal.toml")
+    assert find_supervisor(tmp_path / "var") == (os.getpid(), "/etc/caudal.toml", 0)
     assert PidFile.take(tmp_path / "var", source="demo") is None
     held.release()
     assert find_supervisor(tmp_path / "var") is None

@@ -63,11 +63,18 @@ def test_values_are_overridden_by_their_path(tmp_path: Path):
     assert found.digest() != read_scenario(source).digest()
 
 
-def test_quick_makes_every_time_a_tenth():
-    whole, quick = read_scenario("carrier-outage"), read_scenario("carrier-outage", quick=True)
+def test_quick_makes_every_time_a_tenth_and_a_tenth_of_what_waits():
+    whole, quick = read_scenario("slow-webhooks"), read_scenario("slow-webhooks", quick=True)
     assert quick.load.load().duration_s == pytest.approx(whole.load.load().duration_s / 10)
-    assert quick.event[0].at_s == pytest.approx(whole.event[0].at_s / 10)
     assert quick.load.load().peak_per_s == whole.load.load().peak_per_s
+    assert read_scenario("otp-under-campaign", quick=True).load.waiting == 100_000
+
+
+def test_quick_leaves_a_fault_the_time_to_be_over_where_that_is_promised():
+    whole, quick = read_scenario("carrier-outage"), read_scenario("carrier-outage", quick=True)
+    assert quick.event[0].at_s == pytest.approx(whole.event[0].at_s / 10)
+    over_s = quick.event[0].at_s + quick.event[0].for_s
+    assert quick.load.load().duration_s == pytest.approx(over_s + 25)
 
 
 @pytest.mark.parametrize(

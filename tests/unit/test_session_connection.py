@@ -388,6 +388,7 @@ def test_h7_silence_is_probed_and_the_answer_keeps_the_session():
     carry(esme, mc, now_ns=30 * SECOND)
     assert carry(mc, esme, now_ns=31 * SECOND) == []
     assert esme.counters.unexpected_answers == 0
+    assert (esme.counters.enquire_links, esme.counters.enquire_link_ns) == (1, SECOND)
     assert esme.next_deadline_ns == 61 * SECOND
     assert esme.tick(41 * SECOND) == []
 

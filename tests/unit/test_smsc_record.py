@@ -47,10 +47,13 @@ def test_a_row_reads_back_as_it_came():
     )
     number = keep(record, pdu, arrival_ns=77)
     record.mark(number, columns.ANSWERED)
+    record.receipt_sent(number, 99)
+    record.receipt_sent(number, 100)  # its repeat is no other receipt
     (row,) = record.rows(after=-1, limit=10)
     assert row == {
         "number": 0,
         "arrival_ns": 77,
+        "receipt_ns": 99,
         "system_id": "caudal",
         "session": 3,
         "source": "12345",
@@ -68,7 +71,7 @@ def test_a_row_reads_back_as_it_came():
         "status": "ESME_ROK",
         "is_answered": True,
         "message_state": "DELIVERED",
-        "receipt": "none",
+        "receipt": "sent",
     }
 
 

@@ -173,6 +173,7 @@ class SmppConnection(SendingHalf):
             case Due.PROBE:
                 self._enquire_sequence = self._window.take_sequence()
                 self._out.append(header(16, c.ENQUIRE_LINK, 0, self._enquire_sequence))
+                self._enquire_sent_ns = now_ns
                 self._timers.probed(now_ns)
             case Due.INACTIVE:
                 self.unbind(now_ns, reason=CloseReason.INACTIVE)
@@ -281,6 +282,8 @@ class SmppConnection(SendingHalf):
         command_id, command_status, sequence_number, _ = frame
         if command_id == c.ENQUIRE_LINK_RESP and sequence_number == self._enquire_sequence:
             self._enquire_sequence = None
+            self.counters.enquire_links += 1
+            self.counters.enquire_link_ns = now_ns - self._enquire_sent_ns
         elif command_id == self._bind_answer_id and sequence_number == self._bind_sequence:
             if command_status:
                 self._bind_refused(command_status, events)

@@ -45,12 +45,17 @@ class SessionConfig:
 
 @dataclass(slots=True)
 class SessionCounters:
-    """What was ignored or refused, for metrics; monotone."""
+    """What was ignored or refused, and our enquire_links that were answered, for metrics; monotone.
+
+    `enquire_link_ns` is how long the last answer took.
+    """
 
     unexpected_answers: int = 0
     refused_requests: int = 0
     malformed_pdus: int = 0
     unknown_commands: int = 0
+    enquire_links: int = 0
+    enquire_link_ns: int = 0
 
 
 class SendingHalf:
@@ -61,6 +66,7 @@ class SendingHalf:
         "_bind_request",
         "_bind_sequence",
         "_can_send",
+        "_enquire_sent_ns",
         "_enquire_sequence",
         "_framer",
         "_held",
@@ -103,6 +109,7 @@ class SendingHalf:
         self._bind_sequence: int | None = None
         self._bind_answer_id = 0
         self._enquire_sequence: int | None = None
+        self._enquire_sent_ns = 0
         self._unbind_sequence: int | None = None
         self._unbind_reason = CloseReason.UNBOUND
         self._peer_unbind_sequence: int | None = None

@@ -11,6 +11,9 @@ HEADER = Struct(">IIII")
 HEADER_OCTETS = 16
 MAX_PDU_OCTETS = 66_560
 """64 KiB of message_payload and 1 KiB for the rest of its PDU."""
+_new = (
+    tuple.__new__
+)  # one a PDU: the constructor of a NamedTuple is a Python function and costs twice as much
 
 
 class Frame(NamedTuple):
@@ -77,7 +80,9 @@ class Framer:
             if length > available:
                 break
             end = at + length
-            frames.append(Frame(command_id, command_status, sequence_number, data[at + HEADER_OCTETS : end]))
+            frames.append(
+                _new(Frame, (command_id, command_status, sequence_number, data[at + HEADER_OCTETS : end]))
+            )
             at = end
             available -= length
         if available:

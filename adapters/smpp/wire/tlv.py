@@ -15,6 +15,9 @@ from adapters.smpp.wire.fields import PduError
 
 _TAG_AND_LENGTH = Struct(">HH")
 MAX_TLV_OCTETS = 0xFFFF
+_new = (
+    tuple.__new__
+)  # where many are made: the constructor of a NamedTuple is a Python function and costs twice as much
 
 
 class Tlv(NamedTuple):
@@ -46,7 +49,7 @@ def scan_tlvs(body: bytes, at: int = 0) -> tuple[tuple[Tlv, ...], PduError | Non
                 ESME_RINVPARLEN, f"TLV 0x{tag:04X} announces {length} octets, {end - start} are left"
             )
             break
-        append(Tlv(tag, body[start:at]))
+        append(_new(Tlv, (tag, body[start:at])))
     return tuple(found), fault
 
 

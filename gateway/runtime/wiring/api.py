@@ -14,7 +14,7 @@ from gateway.intake.backlog import Backlog
 from gateway.intake.entry import Intake
 from gateway.intake.journal import Journal, JournalLimits
 from gateway.intake.lookups import LookUps
-from gateway.intake.metrics import IntakeMetrics, LaneMetrics
+from gateway.intake.metrics import IntakeMetrics, LaneMetrics, LimiterMetrics
 from gateway.intake.prepare import Preparer
 from gateway.runtime.admin import VERSION
 from gateway.runtime.carriers import route_table, segmentation_options, test_carrier
@@ -22,9 +22,11 @@ from gateway.runtime.desk import carrier_facts, make_desk
 from gateway.runtime.ids import new_id_source
 from gateway.runtime.pepper import load_pepper
 from gateway.runtime.server import ApiServer
+from gateway.runtime.tracing import intake_tracing
 from gateway.runtime.whatsapp import approved_templates
 from gateway.runtime.wiring.callbacks import carrier_calls, make_callbacks
 from gateway.runtime.wiring.parts import Base
+from gateway.runtime.wiring.reports import report_views
 from gateway.runtime.wiring.smppd import SmppServerPart
 from gateway.runtime.wiring.webhook_desk import make_webhook_desk
 from gateway.runtime.wiring.webhooks import webhook_guard
@@ -46,18 +48,11 @@ class ApiPart:
     def __init__(self, base: Base) -> None:
         settings = base.settings
         self._base = base
-        carriers = tuple(settings.carriers)
-        metrics = IntakeMetrics(base.registry)
+        metrics, limiters = IntakeMetrics(base.registry), LimiterMetrics(base.registry)
         pepper = load_pepper(settings)
         new_id = new_id_source()
         self._preparer = _make_preparer(settings, new_id)
-        self._backlog = Backlog(
-            base.bus,
-            carriers=carriers,
-            clock=base.clock,
-            max_lane_messages=settings.api.max_lane_messages,
-            metrics=LaneMetrics(base.registry),
-        )
+        self._backlog = _make_backlog(base, limiters)
         self._desk = make_desk(base.db, settings)
         self._webhook_names = WebhookNamesCache(base.db, clock=base.clock)
         self._consents = PostgresConsents(base.db, clock=base.clock)
@@ -68,11 +63,14 @@ class ApiPart:
             new_id=new_id,
             shards=base.bus.partitions(topics.WEBHOOKS),
         )
+        self._tracing = intake_tracing(settings, base.spans, clock=base.clock)
         intake = self._make_intake(base, metrics=metrics, new_id=new_id)
         self._keys = KeyCache(Accounts(base.db, pepper=pepper))
         self._smppd: SmppServerPart | None = None
         if settings.smpp_server.enabled:
-            self._smppd = SmppServerPart(base, intake=intake.direct(), pepper=pepper, new_id=new_id)
+            self._smppd = SmppServerPart(
+                base, intake=intake.direct(), pepper=pepper, new_id=new_id, limiters=limiters
+            )
         self._callbacks = make_callbacks(base)
         app = build_app(
             Deps(
@@ -94,8 +92,10 @@ class ApiPart:
                 consents=self._consents,
                 callbacks=self._callbacks,
                 media=PostgresMedia(base.db),
+                reports=report_views(base.db),
                 max_media_octets=settings.media.max_account_octets,
                 new_id=new_id,
+                tracing=self._tracing,
             )
         )
         self._server = ApiServer(
@@ -131,6 +131,7 @@ class ApiPart:
                 consents=self._consents,
             ),
             max_batch_messages=settings.api.max_batch_messages,
+            tracing=self._tracing,
         )
 
     async def run(self) -> None:
@@ -200,3 +201,14 @@ def _make_preparer(settings: Settings, new_id: Callable[[int], UUID]) -> Prepare
 
 def _segmentation(settings: Settings) -> dict[str, SegmentationOptions]:
     return {name: segmentation_options(carrier) for name, carrier in settings.carriers.items()}
+
+
+def _make_backlog(base: Base, limiters: LimiterMetrics) -> Backlog:
+    return Backlog(
+        base.bus,
+        carriers=tuple(base.settings.carriers),
+        clock=base.clock,
+        max_lane_messages=base.settings.api.max_lane_messages,
+        metrics=LaneMetrics(base.registry),
+        limiters=limiters,
+    )

@@ -6,21 +6,24 @@ from typing import Any, Protocol
 
 from dlr.aggregate import weigh
 from dlr.consumer import DlrConsumer
-from dlr.metrics import DlrMetrics
+from dlr.metrics import ConservationMetrics, DlrMetrics
 from dlr.parking import Parking, ParkingMetrics, ParkingSweeper
 from dlr.silence import SilenceSweeper
+from dlr.traces import LateSpans, ReceiptSpans
 from dlr.webhooks.directory import Directory
 from gateway.bus import topics
-from gateway.bus.reader_metrics import ReaderMetrics
+from gateway.bus.reader_metrics import PendingMetrics, ReaderMetrics
 from gateway.bus.sharing import LeasedShare, PartitionShares
 from gateway.dispatch.deferrer import Deferrer
 from gateway.inbound.metrics import InboundMetrics
 from gateway.recorder.consumer import Recorder, RecorderMetrics
 from gateway.recorder.housekeeping import Housekeeper
 from gateway.recorder.states import States
+from gateway.recorder.tallies import Tallies
 from gateway.runtime.wiring.channels import channel_workers
 from gateway.runtime.wiring.inbound import inbound_workers
 from gateway.runtime.wiring.parts import Base
+from gateway.runtime.wiring.reports import ReportCounts
 from gateway.runtime.wiring.smppd import receipt_collector
 from gateway.runtime.wiring.webhooks import webhook_workers
 from gateway.settings import Settings
@@ -34,6 +37,8 @@ from gateway.store.parked import PostgresParked
 from gateway.store.partitions import Partitions
 from gateway.store.receipts import PostgresSubmissions
 from gateway.store.retention import AccountRetention
+from gateway.store.tallies import PostgresTallies
+from gateway.store.traces import PostgresTraces
 
 _TRIM_EVERY_S = 10.0
 _PURGE_EVERY_S = 600.0
@@ -67,11 +72,18 @@ def _shares(base: Base) -> PartitionShares:
     )
 
 
+def _late_spans(base: Base) -> LateSpans | None:
+    """Return who finds the traces of what happens after the submit, None where traces are off."""
+    if base.spans is None:
+        return None
+    return LateSpans(base.spans, traces=PostgresTraces(base.db), clock=base.clock)
+
+
 def _share(base: Base, shares: PartitionShares, group: str, topic: str) -> LeasedShare:
     return shares.share(group, partitions=base.bus.partitions(topic))
 
 
-def _sweepers(base: Base, *, chores: LeasedShare) -> dict[str, _Periodic]:
+def _sweepers(base: Base, *, chores: LeasedShare, counts: ReportCounts) -> dict[str, _Periodic]:
     """Return what comes round by itself: silence, deferred messages, what has had its time.
 
     Deferred messages are any process's: rows that one has in hand are skipped by the others. The rest is harmless
@@ -85,15 +97,22 @@ def _sweepers(base: Base, *, chores: LeasedShare) -> dict[str, _Periodic]:
     idempotency, controls, media = IdempotencyStore(db), PostgresControls(db), PostgresMedia(db)
     days = base.settings.retention_days
     return {
-        "partitions": Housekeeper(Partitions(db, retention_days=days), clock=clock),
+        "partitions": Housekeeper(
+            Partitions(db, retention_days=days, before_drop=counts.roller.settle_day), clock=clock
+        ),
         "account_retention": Housekeeper(
-            AccountRetention(db, retention_days=days),
+            AccountRetention(db, retention_days=days, removed=counts.removed),
             clock=clock,
             every_s=_ACCOUNTS_EVERY_S,
             is_mine=lambda: chores.is_mine,
         ),
+        "reports": counts.worker(is_mine=lambda: chores.is_mine),
         "silence": SilenceSweeper(
-            bus, store=PostgresSilence(db), clock=clock, is_mine=lambda: chores.is_mine
+            bus,
+            store=PostgresSilence(db),
+            clock=clock,
+            is_mine=lambda: chores.is_mine,
+            metrics=ConservationMetrics(base.registry),
         ),
         "deferrer": Deferrer(bus=bus, db=db, deferred=PostgresDeferred(db), clock=clock),
         "retention": one(lambda _: bus.trim(), every_s=_TRIM_EVERY_S),
@@ -109,13 +128,21 @@ class BackPart:
     def __init__(self, base: Base) -> None:
         carriers = tuple(base.settings.carriers)
         reader_metrics = ReaderMetrics(base.registry)
-        self._recorder_metrics = RecorderMetrics(base.registry, carriers=carriers)
-        self._dlr_metrics = DlrMetrics(base.registry, carriers=carriers)
+        self._pending = pending = PendingMetrics(base.registry, carriers=carriers)
+        self._recorder_metrics = RecorderMetrics(base.registry, carriers=carriers, pending=pending)
+        late = _late_spans(base)
+        self._dlr_metrics = DlrMetrics(
+            base.registry,
+            carriers=carriers,
+            pending=pending,
+            spans=None if late is None else ReceiptSpans(late),
+        )
         self._inbound_metrics = InboundMetrics(base.registry, carriers=carriers)
         self._shares = shares = _shares(base)
         chores = shares.share("chores", partitions=1)
+        self._counts = ReportCounts(base)
         directory, webhooks = webhook_workers(
-            base, reader_metrics=reader_metrics, membership=shares.membership
+            base, reader_metrics=reader_metrics, membership=shares.membership, late=late
         )
         self._workers: dict[str, _Periodic] = {
             **webhooks,
@@ -138,8 +165,16 @@ class BackPart:
                 share=_share(base, shares, topics.CHANNELS_GROUP, topics.CHANNELS),
                 is_mine=lambda: chores.is_mine,
             ),
-            **_sweepers(base, chores=chores),
+            **_sweepers(base, chores=chores, counts=self._counts),
+            "tallies": Tallies(
+                base.registry,
+                store=PostgresTallies(base.db),
+                pending=pending,
+                is_mine=lambda: chores.is_mine,
+                is_alone=lambda: shares.membership.is_alone,
+            ),
             "shares": shares,
+            **({} if late is None else {"late_spans": late}),
         }
         self._running = False
 
@@ -164,6 +199,7 @@ class BackPart:
                 share=_share(base, shares, topics.RECORDER_GROUP, topics.EVENTS),
                 audience=audience,
                 tells_origins=settings.smpp_server.enabled,
+                traces=PostgresTraces(db),
             ),
             "dlr": DlrConsumer(
                 bus,
@@ -207,6 +243,8 @@ class BackPart:
     async def reload(self, settings: Settings) -> None:
         """Let the series of new carriers exist; those of removed ones stay, as their receipts may still come."""
         carriers = tuple(settings.carriers)
+        self._pending.touch(carriers)
         self._recorder_metrics.touch(carriers)
         self._dlr_metrics.touch(carriers)
         self._inbound_metrics.touch(carriers)
+        self._counts.use(settings)

@@ -10,7 +10,7 @@ from gateway.dispatch.metrics import DispatchMetrics
 from gateway.dispatch.plan import CarrierPlan, DispatchSettings
 from gateway.dispatch.repeats import KEPT_IDS
 from gateway.dispatch.supervisor import DispatchSupervisor
-from gateway.runtime.carriers import carrier_plan
+from gateway.runtime.carriers import carrier_plan, failover_pairs
 from gateway.runtime.whatsapp import acquaintances
 from gateway.runtime.wiring.parts import Base
 from gateway.settings import Settings
@@ -33,6 +33,13 @@ class DispatchPart:
         self._feed = AcquaintanceFeed(PostgresConversations(base.db), clock=base.clock)
         plans = self._plans(settings)
         lifeline = Lifeline(base.db, clock=base.clock)
+        self._metrics = DispatchMetrics(
+            base.registry,
+            carriers=tuple(settings.carriers),
+            statuses={plan.carrier: plan.statuses for plan in plans},
+            pairs=failover_pairs(settings),
+            spans=base.spans,
+        )
         self._supervisor = DispatchSupervisor(
             plans,
             owner=base.owner,
@@ -41,11 +48,7 @@ class DispatchPart:
             deferred=PostgresDeferred(base.db),
             leases=PostgresLeases(base.db, lifeline=lifeline),
             clock=base.clock,
-            metrics=DispatchMetrics(
-                base.registry,
-                carriers=tuple(settings.carriers),
-                statuses={plan.carrier: plan.statuses for plan in plans},
-            ),
+            metrics=self._metrics,
             random=Random(secrets.randbits(256)),
             settings=DispatchSettings(
                 drain_s=settings.drain_s,
@@ -83,6 +86,7 @@ class DispatchPart:
 
     async def reload(self, settings: Settings) -> None:
         """Follow added, changed and removed carriers; the workers of the others notice nothing."""
+        self._metrics.expect_failovers(failover_pairs(settings))
         await self._supervisor.reload(self._plans(settings))
 
     def explain(self) -> list[dict[str, object]]:

@@ -15,12 +15,15 @@ from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 
 from gateway.ports.bus import Bus
 from gateway.ports.clock import SystemClock
+from gateway.runtime.tracing import open_spans
 from gateway.runtime.wiring.bus import open_bus
 from gateway.runtime.wiring.topics import open_topics
 from gateway.settings import Settings, SettingsError
 from gateway.store.embedded import dsn_of_running
 from gateway.store.leases import PostgresMembers
 from gateway.store.pool import Database
+from gateway.store.pool_metrics import PoolMetrics
+from gateway.telemetry.spans import Spans
 
 _log = structlog.get_logger()
 
@@ -49,7 +52,10 @@ class Part(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What every role has. `owner` names this process among all that work on the same database."""
+    """What every role has. `owner` names this process among all that work on the same database.
+
+    `spans` takes what is traced, None where traces are off.
+    """
 
     settings: Settings
     registry: CollectorRegistry
@@ -57,6 +63,7 @@ class Base:
     db: Database
     bus: Bus
     owner: str
+    spans: Spans | None = None
 
 
 @asynccontextmanager
@@ -71,6 +78,7 @@ async def open_base(settings: Settings, role: str, *, slot: str = "") -> AsyncIt
     ProcessCollector(registry=registry)
     GCCollector(registry=registry)
     db = await Database.connect(settings.database_url, max_size=_POOL[role], name=f"caudal.{role}")
+    PoolMetrics(registry, db)
     try:
         async with open_bus(settings, db, client_id=f"caudal.{role}") as bus:
             owner = _owner(settings, role, slot=slot)
@@ -78,7 +86,8 @@ async def open_base(settings: Settings, role: str, *, slot: str = "") -> AsyncIt
             members = PostgresMembers(db)
             known = asyncio.create_task(_stay_known(members, role, owner), name="role.known")
             try:
-                yield Base(settings, registry, SystemClock(), db, bus, owner)
+                async with open_spans(settings, registry, role=role, owner=owner) as spans:
+                    yield Base(settings, registry, SystemClock(), db, bus, owner, spans)
             finally:
                 known.cancel()
                 with contextlib.suppress(Exception, asyncio.CancelledError):

@@ -9,6 +9,7 @@ from uuid import UUID
 from gateway.bus.reader_metrics import ReaderMetrics
 from gateway.bus.sharing import Share
 from gateway.intake.direct import DirectIntake
+from gateway.intake.metrics import LimiterMetrics
 from gateway.runtime.server import listen
 from gateway.runtime.wiring.parts import Base
 from gateway.settings import SettingsError, SmppServerSettings
@@ -34,11 +35,17 @@ class SmppServerPart:
     """The server and what it listens to; made by the role `api` where `[smpp_server]` is enabled."""
 
     def __init__(
-        self, base: Base, *, intake: DirectIntake, pepper: bytes, new_id: Callable[[int], UUID]
+        self,
+        base: Base,
+        *,
+        intake: DirectIntake,
+        pepper: bytes,
+        new_id: Callable[[int], UUID],
+        limiters: LimiterMetrics | None = None,
     ) -> None:
         settings = base.settings.smpp_server
         clock, db = base.clock, base.db
-        metrics = ServerMetrics(base.registry)
+        metrics = ServerMetrics(base.registry, limiters=limiters)
         self._db = db
         self._credentials = CredentialCache(SmppCredentials(db, pepper=pepper))
         queue = PostgresOutbox(db)

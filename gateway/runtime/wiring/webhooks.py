@@ -3,12 +3,14 @@
 import secrets
 from random import Random
 
+from dlr.traces import LateSpans
 from dlr.webhooks.client import Client
 from dlr.webhooks.directory import Directory
 from dlr.webhooks.guard import Guard
 from dlr.webhooks.metrics import WebhookMetrics
 from dlr.webhooks.service import WebhookService
 from dlr.webhooks.shard import DeliverySettings
+from dlr.webhooks.traces import WebhookSpans
 from gateway.bus.members import Membership
 from gateway.bus.reader_metrics import ReaderMetrics
 from gateway.runtime.wiring.parts import Base
@@ -30,7 +32,11 @@ def webhook_guard(settings: WebhookSettings) -> Guard:
 
 
 def webhook_workers(
-    base: Base, *, reader_metrics: ReaderMetrics, membership: Membership | None = None
+    base: Base,
+    *,
+    reader_metrics: ReaderMetrics,
+    membership: Membership | None = None,
+    late: LateSpans | None = None,
 ) -> tuple[Directory, dict[str, Directory | WebhookService]]:
     """Return the directory, which the recorder asks too, and the workers by name."""
     settings = base.settings.webhooks
@@ -62,5 +68,6 @@ def webhook_workers(
             disable_after_ms=int(settings.disable_after_h * _HOUR_MS),
             stop_s=base.settings.drain_s,
         ),
+        spans=None if late is None else WebhookSpans(late, directory=directory),
     )
     return directory, {"webhook_directory": directory, "webhooks": service}
