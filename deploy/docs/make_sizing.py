@@ -2,8 +2,8 @@
 
 Run `python deploy/docs/make_sizing.py` after changing a figure; it rewrites what is between the marks of the page.
 Every figure names its source. Measure again on the machines you mean to use (`python -m tests.perf.bench --bus both`):
-these are of two shared cores that were busy with other work, so the tables err on the safe side. A message had one
-segment and its receipt.
+these are of two shared cores that carried everything, generator and simulator too. A message had one segment, its
+receipt and a callback.
 """
 
 import math
@@ -24,17 +24,20 @@ class Figure(NamedTuple):
 
 
 _BENCH: Final = "`bench --bus both`, batches of 100"
+_CALLED: Final = "`bench_kannel`, batches of 100, every delivery called back"
 _SINGLE: Final = "`bench --bus both`, single POSTs, 64 at once"
 _RELATIONS: Final = "size of the tables with their indexes after 6,000 messages"
 
 FIGURES: Final = {
-    "api": Figure(0.059, "CPU s per 1,000", _BENCH),
-    "api, single POSTs": Figure(0.365, "CPU s per 1,000", _SINGLE),
-    "dispatch": Figure(0.127, "CPU s per 1,000", _BENCH),
-    "back": Figure(0.109, "CPU s per 1,000", _BENCH),
-    "PostgreSQL, bus on Kafka": Figure(0.187, "CPU s per 1,000", _BENCH),
-    "PostgreSQL, bus in PostgreSQL": Figure(0.427, "CPU s per 1,000", _BENCH),
-    "Kafka broker": Figure(0.222, "CPU s per 1,000", _BENCH + "; one broker, one replica"),
+    "api": Figure(0.035, "CPU s per 1,000", _BENCH),
+    "api, single POSTs": Figure(0.180, "CPU s per 1,000", _SINGLE),
+    "dispatch": Figure(0.065, "CPU s per 1,000", _BENCH),
+    "back": Figure(0.084, "CPU s per 1,000", _CALLED),
+    "PostgreSQL, bus on Kafka": Figure(0.075, "CPU s per 1,000", _BENCH + ": 0.049; 0.026 for callbacks"),
+    "PostgreSQL, bus in PostgreSQL": Figure(
+        0.096, "CPU s per 1,000", _BENCH + ": 0.070; 0.026 for callbacks"
+    ),
+    "Kafka broker": Figure(0.076, "CPU s per 1,000", _BENCH + "; one broker, one replica"),
     "process": Figure(105, "MB resident", _BENCH + "; api and back, the largest"),
     "row": Figure(1_770, "octets per message", _RELATIONS + ": messages, submissions, timeline"),
     "log": Figure(
