@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
-from structlog.testing import capture_logs
 
+from gateway.dispatch import uplink as uplinks
 from gateway.dispatch.board import CarrierBoard, Health
 from gateway.dispatch.constraints import CONSTRAINTS, Pulse, diagnose
 from gateway.dispatch.context import LaneContext
@@ -16,6 +16,7 @@ from gateway.dispatch.plan import DispatchSettings
 from gateway.dispatch.uplink import Uplink
 from gateway.ports.control_store import CarrierReport
 from gateway.ports.links import BindChanged, BindFigures, BindState
+from tests.support.heard import heard
 from tests.support.lane_rig import CARRIER, OTHER
 
 SECOND_NS = 1_000_000_000
@@ -78,7 +79,7 @@ def test_a_bind_that_stays_away_is_said_once_and_its_tries_only_to_those_who_ask
         ]
 
     tell(uplink, BindState.CONNECTING)
-    with capture_logs() as lines:
+    with heard(uplinks) as lines:
         tell(uplink, BindState.BOUND)
         for _ in range(20):
             tell(uplink, BindState.DOWN)
@@ -100,7 +101,7 @@ def test_a_bind_that_stays_away_is_said_once_and_its_tries_only_to_those_who_ask
 
 def test_a_bind_that_is_away_for_another_reason_is_said_again(clock):
     uplink = an_uplink(clock)
-    with capture_logs() as lines:
+    with heard(uplinks) as lines:
         for reason in ("connect_refused", "connect_refused", "bad_password", "bad_password"):
             alert = reason == "bad_password"
             uplink.changed(BindChanged(CARRIER, "trx1", BindState.DOWN, reason=reason, alert=alert))

@@ -7,12 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.openmetrics.exposition import generate_latest
-from structlog.testing import capture_logs
 
 from gateway.bus.codec import decode, encode, encode_accepted
 from gateway.domain.events import Accepted, TracedAccepted
@@ -28,10 +26,12 @@ from gateway.domain.traces import (
     trace_of,
 )
 from gateway.intake.tracing import IntakeTracing
+from gateway.telemetry import spans as spans_module
 from gateway.telemetry.metrics import attach_exemplar, observe_many
 from gateway.telemetry.otlp import otlp_export
 from gateway.telemetry.sampling import MAX_PER_REQUEST, Sampler
 from gateway.telemetry.spans import Span, SpanKind, SpanMetrics, Spans, clean
+from tests.support.heard import heard
 from tests.support.tracing import PARENT, TRACE, KeptSpans, traced
 from tests.unit.test_bus_codec import GOLDEN, MESSAGE, ON_WHATSAPP
 
@@ -259,16 +259,14 @@ def test_a_collector_that_hangs_holds_up_nobody_and_the_queue_stays_bounded() ->
     hangs.set()
 
 
-def test_a_collector_that_is_away_costs_one_line_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_collector_that_is_away_costs_one_line_a_minute() -> None:
     now_s = 100.0
 
     def export(_: Sequence[Span]) -> None:
         raise ConnectionError("nobody listens")
 
-    # Not the logger that the module may have used, and kept, before.
-    monkeypatch.setattr("gateway.telemetry.spans._log", structlog.get_logger())
     spans, dropped, _ = spans_to(export, now_s=lambda: now_s)
-    with capture_logs() as logs:
+    with heard(spans_module) as logs:
         for turn in range(5):
             now_s = 100.0 + 29 * turn
             spans.add(a_span())
