@@ -83,6 +83,9 @@ class Lifeline:
                     # A dead peer is only found by asking.
                     async with asyncio.timeout(_CHECK_TIMEOUT_S):
                         await connection.execute("SELECT 1")
+        except asyncio.CancelledError:
+            self.mark = None  # an orderly end cuts nothing
+            raise
         finally:
             self._cut(ended)
             connection.terminate()
