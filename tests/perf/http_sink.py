@@ -8,36 +8,13 @@ import asyncio
 import json
 import re
 import sys
-from typing import Any
 
-_LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
+from tests.perf.raw_sink import RawRequests
+
 _REFERENCE = re.compile(rb'"reference":"([^"]+)"')
 
 
-class Sink(asyncio.Protocol):
-    """One connection."""
-
-    def __init__(self) -> None:
-        self._read = b""
-        self._transport: Any = None
-
-    def connection_made(self, transport: Any) -> None:
-        """Keep the way back."""
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        """Answer every request that is there as a whole."""
-        self._read += data
-        while (end := self._read.find(b"\r\n\r\n")) >= 0:
-            found = _LENGTH.search(self._read, 0, end)
-            size = end + 4 + (int(found[1]) if found else 0)
-            if len(self._read) < size:
-                return
-            body, self._read = self._read[end + 4 : size], self._read[size:]
-            self._transport.write(_answer(body))
-
-
-def _answer(body: bytes) -> bytes:
+def _answer(_head: bytes, body: bytes) -> bytes:
     if b'"messages"' in body:
         entries = b",".join(
             [
@@ -55,7 +32,7 @@ def _answer(body: bytes) -> bytes:
 async def main() -> None:
     """Serve until standard input ends."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Sink, "127.0.0.1", 0)
+    server = await loop.create_server(lambda: RawRequests(_answer), "127.0.0.1", 0)
     print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
 

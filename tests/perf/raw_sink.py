@@ -24,7 +24,7 @@ class RawSink:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", 0)
+        self._server = await loop.create_server(lambda: RawRequests(self._take), "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -32,19 +32,22 @@ class RawSink:
         assert self._server is not None
         self._server.close()
 
-    def take(self, head: bytes, body: bytes) -> None:
-        """Count a request."""
+    def _take(self, head: bytes, body: bytes) -> bytes:
         self.requests += 1
         self._heard(head.split(b" ", 2)[1].decode("ascii"), body)
+        return _ANSWER
 
 
-class _Connection(asyncio.Protocol):
-    def __init__(self, sink: RawSink) -> None:
-        self._sink = sink
+class RawRequests(asyncio.Protocol):
+    """One connection; `answer` gets head and body of each request and returns the octets to write."""
+
+    def __init__(self, answer: Callable[[bytes, bytes], bytes]) -> None:
+        self._answer = answer
         self._read = b""
         self._transport: Any = None
 
     def connection_made(self, transport: Any) -> None:
+        """Keep the way back."""
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
@@ -56,5 +59,4 @@ class _Connection(asyncio.Protocol):
             if len(self._read) < size:
                 return
             head, body, self._read = self._read[:end], self._read[end + 4 : size], self._read[size:]
-            self._sink.take(head, body)
-            self._transport.write(_ANSWER)
+            self._transport.write(self._answer(head, body))
