@@ -30,6 +30,9 @@ PATIENCE_S = 60.0
 POSTS_PER_S = 12.0
 DOWN, UNAVAILABLE = "CarrierAllBindsDown", "SloIngressAvailabilityBurnsQuick"
 
+MOVED = "sum(changes(caudal_message_failovers_total[1m])) >= 4"
+"""Messages of the carrier that is away went to the other one, and so many scrapes saw it."""
+
 RIGHTLY_EMPTY = {
     "caudal-carriers / Calls of HTTP carriers / A": "both carriers speak SMPP",
 }
@@ -72,6 +75,8 @@ async def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[R
             began["outage"] = time.time()
             async with watched.outage():
                 await prometheus.until_firing(DOWN, limit_s=PATIENCE_S)
+                # A message waits for its carrier for a while before it moves: longer than the scaled alert does.
+                await prometheus.until_shown(MOVED, limit_s=PATIENCE_S)
             began["between"] = time.time()
             await prometheus.until_firing(DOWN, limit_s=PATIENCE_S, is_firing=False)
             began["stall"] = time.time()

@@ -187,6 +187,12 @@ class Prometheus(_Server):
             while bool(await self.query(expression)) != is_firing:  # noqa: ASYNC110 - it sets no event of ours
                 await asyncio.sleep(0.2)
 
+    async def until_shown(self, expression: str, *, limit_s: float) -> None:
+        """Wait until an expression has a value."""
+        async with asyncio.timeout(limit_s):
+            while not await self.query(expression):  # noqa: ASYNC110 - it sets no event of ours
+                await asyncio.sleep(0.2)
+
     async def query(self, expression: str, *, at: float | None = None) -> list[Series]:
         """Return the value of an expression at a time, or the samples of a range; QueryError."""
         when = {} if at is None else {"time": at}
