@@ -1,5 +1,7 @@
 """Names of the topics, and which group reads which."""
 
+from functools import lru_cache
+
 from gateway.domain.message import CLASSES, MessageClass
 
 EVENTS = "events"
@@ -17,6 +19,7 @@ ESME_GROUP = "smppd"
 CHANNELS_GROUP = "channels"
 
 
+@lru_cache(maxsize=4_096)
 def lane(carrier: str, message_class: MessageClass) -> str:
     """Return the topic of one carrier's lane of one class."""
     return f"lane.{carrier}.{message_class}"

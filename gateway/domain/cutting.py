@@ -4,7 +4,7 @@ Made from the carrier's profile by `gateway.runtime.carriers`. A message is coun
 on another carrier after a failover it is cut by that one's options, which may give another number of segments.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.domain.errors import SegmentationError
 from gateway.domain.gsm7 import alphabet
@@ -15,6 +15,7 @@ from gateway.domain.segmentation import (
     MeasuredText,
     Segmentation,
     SegmentPayload,
+    measure_short,
     measure_text,
     measure_whole,
     segment_text,
@@ -44,6 +45,7 @@ class SegmentationOptions:
     default_alphabet: str = "gsm7"
     max_characters: int = 0
     counts_segments: bool = False
+    _is_usual: bool = field(init=False, repr=False, compare=False, default=False)
 
     def __post_init__(self) -> None:
         if self.split != WHOLE and self.split not in SPLITS:
@@ -60,6 +62,9 @@ class SegmentationOptions:
                 f"default_alphabet {self.default_alphabet!r} is not one of gsm7, latin1, ascii",
             )
         alphabet(self.national_single_shift, self.national_locking_shift)
+        has_shifts = self.national_single_shift or self.national_locking_shift
+        is_usual = self.split in SPLITS and self.default_alphabet == "gsm7" and not has_shifts
+        object.__setattr__(self, "_is_usual", is_usual)
         if self.default_alphabet != "gsm7" and (
             self.packed or self.national_single_shift or self.national_locking_shift
         ):
@@ -86,6 +91,10 @@ class SegmentationOptions:
         max_segments: int = MAX_SEGMENTS,
     ) -> MeasuredText:
         """Return what `cut` will send and how many segments that is; raises SegmentationError."""
+        if self._is_usual and encoding == "auto" and not transliterate:
+            short = measure_short(text)
+            if short is not None:
+                return short
         if self.split == WHOLE:
             return self._measure_whole(
                 text, encoding=encoding, transliterate=transliterate, max_segments=max_segments

@@ -17,6 +17,7 @@ from gateway.domain.transliteration import transliterate as to_plain
 
 MAX_SEGMENTS = 255  # the total is one octet of the concatenation header
 AIR_OCTETS = 140
+_MAX_SHORT_SEPTETS = AIR_OCTETS * 8 // 7
 ESM_UDHI = 0x40  # SMPP 3.4 §5.2.12
 DATA_CODINGS = {"gsm7": 0, "ucs2": 8, "latin1": 3, "binary": 4}  # SMPP 3.4 §5.2.19
 SPLITS = frozenset({"udh", "sar", "payload"})
@@ -137,6 +138,21 @@ def measure_text(
     coded = _encode(text, encoding, transliterate, national_single_shift, national_locking_shift)
     pieces = _cut(coded, coded.shift_ies + extra_udh_ies, extra_udh_ies, reference_bits, split, max_segments)
     return MeasuredText(coded.text, coded.encoding, _units(coded), len(pieces))
+
+
+def measure_short(text: str) -> MeasuredText | None:
+    """Return what `measure_text` says without options of a composed text that fits one segment; None for any other."""
+    septets = septets_or_none(text)
+    if septets is not None:
+        units = len(septets)
+        return MeasuredText(text, "gsm7", units, 1) if 0 < units <= _MAX_SHORT_SEPTETS else None
+    if normalize("NFC", text) != text:
+        return None
+    try:
+        octets = len(text.encode("utf-16-be"))
+    except UnicodeEncodeError:
+        return None
+    return MeasuredText(text, "ucs2", octets // 2, 1) if octets <= AIR_OCTETS else None
 
 
 def measure_whole(text: str, *, encoding: str = "auto", transliterate: bool = False) -> MeasuredText:

@@ -53,6 +53,13 @@ class Gate:
             self._on_denied()
         return verdict
 
+    def known(self, authorization: bytes, scope: str) -> Principal | None:
+        """Return who asks where that is known without asking, and may; None leaves it to `admit`, which says why."""
+        if authorization[:7] != b"Bearer ":
+            return None
+        found = self._authenticator.known(authorization[7:], now_ms=self._clock.now_ms())
+        return found if found is not None and found.may(scope) else None
+
     async def _judge(self, authorization: str, scopes: tuple[str, ...]) -> Principal | Denied:
         scheme, _, key = authorization.partition(" ")
         key = key.strip()

@@ -112,7 +112,7 @@ class Callbacks:
         if calls is None:
             await send_problem(scope, send, "not_found", "no carrier of that name calls here")
             return
-        headers = read_headers(scope)
+        headers = read_headers(scope["headers"])
         try:
             async with asyncio.timeout(self._body_deadline_s):
                 body = await read_body(

@@ -5,7 +5,7 @@ Also the envelope around every request of the API: its request id, its metrics, 
 
 import random
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.ingress.problems import CATALOGUE, MEDIA_TYPE, problem_body
 from gateway.intake.tracing import IntakeTracing
-from gateway.telemetry.metrics import counter, gauge, histogram
+from gateway.telemetry.metrics import counter, gauge, histogram, observe_many
 
 _log = structlog.get_logger()
 
@@ -36,12 +36,12 @@ class RequestHeaders(NamedTuple):
     idempotency_key: bytes | None
 
 
-def read_headers(scope: Scope) -> RequestHeaders:
-    """Return the headers of a request; of repeated ones the last."""
+def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> RequestHeaders:
+    """Return what endpoints look at of a request's headers, whose names are lower case; of repeated ones the last."""
     authorization = content_type = content_encoding = b""
     content_length: int | None = None
     idempotency_key: bytes | None = None
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name == b"authorization":
             authorization = value
         elif name == b"content-type":
@@ -149,6 +149,12 @@ class HttpMetrics:
         requests.inc()
         durations.observe(duration_s, exemplar)
 
+    def finished_many(self, route: str, method: str, code: int, durations_s: Sequence[float]) -> None:
+        """Count requests that were answered alike."""
+        requests, durations = self._pair(route, method, code)
+        requests.inc(len(durations_s))
+        observe_many(durations, durations_s)
+
     def _pair(self, route: str, method: str, code: int) -> tuple[Counter, Histogram]:
         key = (route, method, code)
         pair = self._children.get(key)
@@ -208,7 +214,7 @@ class Envelope:
         except ClientGoneError:
             status = status or 499
         except Exception as error:
-            _log_crash(error, request_id, trace_id=trace.trace_id if trace is not None else "")
+            log_crash(error, request_id, trace_id=trace.trace_id if trace is not None else "")
             if status:
                 raise
             await send_problem(scope, send_with_id, "internal_error", "the request failed; it is in our logs")
@@ -231,7 +237,8 @@ def _template(scope: Scope) -> str:
     return getattr(route, "path", None) or "unmatched"
 
 
-def _log_crash(error: Exception, request_id: str, *, trace_id: str) -> None:
+def log_crash(error: Exception, request_id: str, *, trace_id: str = "") -> None:
+    """Log what nobody caught."""
     # Where it happened, not what it said: an exception's text may quote a message or a number.
     frames = traceback.extract_tb(error.__traceback__)[-6:]
     where = [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}:{frame.name}" for frame in frames]

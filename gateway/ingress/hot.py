@@ -19,7 +19,7 @@ from gateway.ingress.exchange import (
     send_problem,
 )
 from gateway.ingress.problems import CATALOGUE, MEDIA_TYPE, fault_errors, problem_body
-from gateway.intake.entry import Answer, Refusal, Request
+from gateway.intake.outcomes import Answer, Refusal, Request
 from gateway.policy.admission import Allowance
 from gateway.ports.intake_store import StoreUnavailableError
 
@@ -44,7 +44,7 @@ class HotEndpoint:
         self._body_deadline_s = body_deadline_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = read_headers(scope)
+        headers = read_headers(scope["headers"])
         try:
             admitted = await self._gate.admit(headers.authorization, SEND)
         except (StoreUnavailableError, TimeoutError):
@@ -81,9 +81,10 @@ class HotEndpoint:
         )
         outcome = await self._handle(body, request)
         if isinstance(outcome, Answer):
-            await send_json(send, outcome.status, outcome.body, headers=_answer_headers(outcome))
+            await send_json(send, outcome.status, outcome.body, headers=answer_headers(outcome))
         else:
-            await _send_refusal(scope, send, outcome)
+            status, problem, more = refusal_answer(outcome, path=scope["path"], request_id=scope[REQUEST_ID])
+            await send_json(send, status, problem, headers=more, media_type=MEDIA_TYPE)
 
 
 def _wrong_headers(headers: RequestHeaders) -> tuple[str, str] | None:
@@ -104,7 +105,8 @@ def _wrong_headers(headers: RequestHeaders) -> tuple[str, str] | None:
     return None
 
 
-def _answer_headers(answer: Answer) -> Headers:
+def answer_headers(answer: Answer) -> Headers:
+    """Return what an accepted request is told beside its body."""
     headers: Headers = []
     if answer.message_id is not None:
         headers.append((b"location", f"/v1/messages/{answer.message_id}".encode()))
@@ -123,7 +125,8 @@ def rate_limit_headers(allowance: Allowance) -> Headers:
     ]
 
 
-async def _send_refusal(scope: Scope, send: Send, refusal: Refusal) -> None:
+def refusal_answer(refusal: Refusal, *, path: str, request_id: str) -> tuple[int, bytes, Headers]:
+    """Return the status, the body and the headers beside it of a refused request."""
     headers: Headers = []
     if refusal.retry_after_s is not None:
         headers.append((b"retry-after", str(refusal.retry_after_s).encode()))
@@ -132,9 +135,9 @@ async def _send_refusal(scope: Scope, send: Send, refusal: Refusal) -> None:
     body = problem_body(
         refusal.code,
         detail=refusal.detail,
-        instance=scope["path"],
-        request_id=scope[REQUEST_ID],
+        instance=path,
+        request_id=request_id,
         errors=fault_errors(refusal.faults),
         results=refusal.results,
     )
-    await send_json(send, CATALOGUE[refusal.code].status, body, headers=headers, media_type=MEDIA_TYPE)
+    return CATALOGUE[refusal.code].status, body, headers

@@ -196,7 +196,7 @@ def checked_type(file: FormFile) -> str:
 
 
 async def _read_file(request: Request) -> FormFile:
-    headers = read_headers(request.scope)
+    headers = read_headers(request.scope["headers"])
     is_form = headers.content_type.partition(";")[0].strip().lower() == "multipart/form-data"
     most = LARGEST + _FORM_ROOM * is_form
     try:

@@ -75,7 +75,7 @@ def read_cursor(cursors: Cursors, kind: str, account_id: str, text: str) -> dict
 
 async def read_json(request: Request, kind: type[_Body]) -> _Body:
     """Return the body as `kind`, whose unknown fields are refused; an empty body is an empty object."""
-    headers = read_headers(request.scope)
+    headers = read_headers(request.scope["headers"])
     try:
         body = await read_body(
             request.receive, content_length=headers.content_length, max_octets=MAX_BODY_OCTETS

@@ -7,17 +7,18 @@ catalogue; the door gives it a status and a body.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from uuid import UUID
 
 from gateway.domain.ids import format_id
 from gateway.domain.message import Message
-from gateway.intake.answers import ItemResult, item_results, render_accepted, render_batch, render_validated
+from gateway.intake.answers import item_results, render_accepted, render_batch, render_validated
 from gateway.intake.backlog import Backlog
 from gateway.intake.direct import DirectIntake
 from gateway.intake.journal import (
     Journal,
+    JournalOutcome,
     Kept,
     KeyConflict,
     KeyInUse,
@@ -28,6 +29,15 @@ from gateway.intake.journal import (
 )
 from gateway.intake.lookups import LookUps
 from gateway.intake.metrics import IntakeMetrics
+from gateway.intake.outcomes import (
+    Answer,
+    Refusal,
+    Request,
+    refusal_of,
+    refusal_of_faults,
+    refused_key,
+    replayed,
+)
 from gateway.intake.prepare import Circumstances, Preparer
 from gateway.intake.requests import BodyError, MessageDraft, parse_batch, parse_message
 from gateway.intake.rich import Fault
@@ -37,7 +47,6 @@ from gateway.ports.clock import Clock
 from gateway.ports.intake_store import (
     Idempotency,
     KeyedRequest,
-    Principal,
     StoreUnavailableError,
 )
 
@@ -49,39 +58,6 @@ _VALIDATED = 200
 _RETRY_AFTER_S = 2
 # Preparing this many takes some 5 ms; then other requests get their turn.
 _SLICE_MESSAGES = 250
-
-
-@dataclass(slots=True)
-class Answer:
-    """The request is durable (or was before: `replayed`). `message_id` is set for a single message."""
-
-    status: int
-    body: bytes
-    message_id: str | None = None
-    replayed: bool = False
-    allowance: Allowance | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Nothing was kept. `code` is of the problem catalogue; pointers of faults begin with `#`."""
-
-    code: str
-    detail: str
-    faults: tuple[Fault, ...] = ()
-    retry_after_s: int | None = None
-    allowance: Allowance | None = None
-    results: Sequence[ItemResult] | None = None
-
-
-@dataclass(slots=True)
-class Request:
-    """Who asks, under which request id, with which Idempotency-Key, and the trace where traces are on."""
-
-    principal: Principal
-    request_id: str
-    idempotency_key: str | None = None
-    trace: RequestTrace | None = None
 
 
 class Intake:
@@ -113,6 +89,7 @@ class Intake:
         self._max_batch_messages = max_batch_messages
         self._look_up_deadline_s = look_up_deadline_s
         self._tracing = tracing
+        self._uncounted: list[Message] = []
 
     def direct(self) -> DirectIntake:
         """Return the way in for doors whose messages are no JSON bodies; it works while `running`."""
@@ -168,6 +145,47 @@ class Intake:
         )
         return await self._keep(submission, (prepared,), allowance, message_id, trace=request.trace)
 
+    def accept_at_once(
+        self, body: bytes, request: Request, answer: Callable[[Answer | Refusal], None]
+    ) -> bool:
+        """Begin what `accept` does, awaiting nothing; `answer` is called, once, when the message is durable or refused.
+
+        False where it is not the usual message, which needs nothing but what is at hand: then nothing was begun, and
+        `accept` is the way.
+        """
+        account = request.principal.account
+        try:
+            draft = parse_message(body)
+        except BodyError:
+            return False
+        if self._look_ups.are_needed(account, draft):
+            return False
+        common = Circumstances(
+            account, self._clock.now_ms(), request.request_id, is_test=request.principal.is_test
+        )
+        prepared = self._preparer.prepare(draft, common)
+        if isinstance(prepared, tuple):
+            return False
+        allowance = self._admit((prepared,), request)
+        if isinstance(allowance, Refusal):
+            answer(allowance)
+            return True
+        message_id = format_id("msg", prepared.id)
+        body = render_accepted(prepared, message_id=message_id)
+        submission = Submission((prepared,), account_id=account.id, status=_ACCEPTED, body=body)
+
+        def settled(outcome: JournalOutcome) -> None:
+            if type(outcome) is Kept:  # neither replayed nor a repeat: there is no key and no claim
+                self._count_soon(prepared)
+                answer(Answer(outcome.status, outcome.body, message_id, allowance=allowance))
+            else:
+                answer(self._concluded(outcome, (prepared,), allowance, message_id))
+
+        refused = self._journal.enter(submission, _Callback(settled))
+        if refused is not None:
+            settled(refused)
+        return True
+
     async def accept_batch(self, body: bytes, request: Request) -> Answer | Refusal:
         """Accept the body of `POST /v1/messages:batch`; one bad item refuses the others only with reject_all."""
         try:
@@ -219,13 +237,13 @@ class Intake:
         try:
             draft = parse_message(body)
         except BodyError as error:
-            return _refusal_of(error)
+            return refusal_of(error)
         common = await self._circumstances(request, (draft,))
         if isinstance(common, Refusal):
             return common
         prepared = self._preparer.prepare(draft, common)
         if isinstance(prepared, tuple):
-            return _refusal_of_faults(prepared)
+            return refusal_of_faults(prepared)
         return Answer(_VALIDATED, render_validated(prepared, units=self._preparer.units_of(prepared)))
 
     async def _circumstances(
@@ -281,10 +299,21 @@ class Intake:
         trace: RequestTrace | None = None,
     ) -> Answer | Refusal:
         outcome = await self._journal.submit(submission)
+        return self._concluded(outcome, messages, allowance, message_id, trace=trace)
+
+    def _concluded(
+        self,
+        outcome: JournalOutcome,
+        messages: Sequence[Message],
+        allowance: Allowance | None,
+        message_id: str | None,
+        *,
+        trace: RequestTrace | None = None,
+    ) -> Answer | Refusal:
         match outcome:
             case Kept(replayed=True):
                 self._metrics.deduplicated(1)
-                return _replayed(outcome, single=message_id is not None)
+                return replayed(outcome, single=message_id is not None)
             case Kept(owners=owners):
                 if owners:
                     self._metrics.deduplicated(len(owners))
@@ -293,7 +322,7 @@ class Intake:
                     trace.kept(owners)
                 return Answer(outcome.status, outcome.body, message_id, allowance=allowance)
             case KeyConflict() | KeyInUse():
-                return _refused_key(outcome)
+                return refused_key(outcome)
             case NotKept(reason=reason):
                 self._metrics.rejected(["backpressure" if reason == "full" else "other"] * len(messages))
                 if reason == "full":
@@ -322,16 +351,26 @@ class Intake:
         outcome = repeat_outcome(keyed, kept)
         if isinstance(outcome, Kept):
             self._metrics.deduplicated(1)
-            return _replayed(outcome, single=single)
-        return _refused_key(outcome) if isinstance(outcome, KeyConflict | KeyInUse) else refusal
+            return replayed(outcome, single=single)
+        return refused_key(outcome) if isinstance(outcome, KeyConflict | KeyInUse) else refusal
+
+    def _count_soon(self, message: Message) -> None:
+        """Count what was accepted alone together with what the same flush kept."""
+        if not self._uncounted:
+            asyncio.get_running_loop().call_soon(self._count)
+        self._uncounted.append(message)
+
+    def _count(self) -> None:
+        messages, self._uncounted = self._uncounted, []
+        self._metrics.accepted(messages)
 
     def _refused_body(self, error: BodyError) -> Refusal:
         self._metrics.rejected(["other"])
-        return _refusal_of(error)
+        return refusal_of(error)
 
     def _refused_message(self, faults: tuple[Fault, ...]) -> Refusal:
         self._metrics.rejected([faults[0].code])
-        return _refusal_of_faults(faults)
+        return refusal_of_faults(faults)
 
     def _refused_batch(
         self,
@@ -352,35 +391,25 @@ class Intake:
         return Refusal("batch_rejected", detail, faults[:MAX_SHOWN_FAULTS], results=results)
 
 
+class _Callback:
+    """Waits for the journal's outcome without a future: what is to be done with it is done at once."""
+
+    __slots__ = ("_settled",)
+
+    def __init__(self, settled: Callable[[JournalOutcome], None]) -> None:
+        self._settled: Callable[[JournalOutcome], None] | None = settled
+
+    def done(self) -> bool:
+        return self._settled is None
+
+    def set_result(self, outcome: JournalOutcome, /) -> None:
+        settled, self._settled = self._settled, None
+        if settled is not None:
+            settled(outcome)
+
+
 def _keyed(request: Request, route: str, body: bytes) -> KeyedRequest | None:
     if request.idempotency_key is None:
         return None
     account_id = request.principal.account.id
     return KeyedRequest(account_id, route, request.idempotency_key, sha256(body).digest())
-
-
-def _replayed(kept: Kept, *, single: bool) -> Answer:
-    message_id = None
-    if single:
-        # Bodies of single messages begin with their id: see answers.AcceptedMessage.
-        head = kept.body[:64].decode("ascii", "replace")
-        message_id = head.partition('"id":"')[2].partition('"')[0]
-    return Answer(kept.status, kept.body, message_id, replayed=True)
-
-
-def _refused_key(outcome: KeyConflict | KeyInUse) -> Refusal:
-    if isinstance(outcome, KeyConflict):
-        return Refusal("idempotency_key_reused", "this Idempotency-Key was used with another body")
-    return Refusal(
-        "idempotency_key_in_use", "the first request with this key is not finished", retry_after_s=1
-    )
-
-
-def _refusal_of(error: BodyError) -> Refusal:
-    faults = tuple(Fault(fault.code, fault.detail, f"#{fault.pointer}") for fault in error.faults)
-    return Refusal(error.code, error.detail, faults)
-
-
-def _refusal_of_faults(faults: Sequence[Fault]) -> Refusal:
-    named = tuple(Fault(fault.code, fault.detail, f"#{fault.pointer}") for fault in faults)
-    return Refusal("validation_failed", named[0].detail, named)

@@ -24,7 +24,7 @@ from gateway.intake.journal_outcomes import (
     KeyInUse,
     NotKept,
 )
-from gateway.intake.submission import Entry, Owners, Submission
+from gateway.intake.submission import Entry, Owners, Submission, Waiter
 from gateway.ports.bus import Bus, Record, Transaction
 from gateway.ports.clock import Clock
 from gateway.ports.dispatch_store import DeferredRow, DeferredStore
@@ -89,6 +89,12 @@ class Journal:
 
     async def submit(self, submission: Submission) -> JournalOutcome:
         """Return once the submission's transaction is over; a cancelled caller disturbs nobody else's."""
+        future: asyncio.Future[JournalOutcome] = asyncio.get_running_loop().create_future()
+        refused = self.enter(submission, future)
+        return await future if refused is None else refused
+
+    def enter(self, submission: Submission, waiter: Waiter[JournalOutcome]) -> NotKept | None:
+        """Take a submission whose `waiter` gets the outcome when its transaction is over; or return why not."""
         if self._closed:
             return NotKept("closed")
         count = len(submission.entries)
@@ -96,14 +102,13 @@ class Journal:
             return NotKept("full")
         if self._doubts is not None and (earlier := self._doubts.find(submission, now_s=monotonic())):
             submission.repeat(earlier)
-        submission.future = asyncio.get_running_loop().create_future()
+        submission.waiter = waiter
         submission.since = monotonic()
         self._waiting.append(submission)
         self._waiting_messages += count
         if len(self._waiting) == 1 or self._waiting_messages >= self._limits.max_messages:
             self._wake.set()
-        outcome: JournalOutcome = await submission.future  # type: ignore[assignment]  # settled by us alone
-        return outcome
+        return None
 
     def close(self) -> None:
         """Take no more; `run` flushes what waits and returns."""
@@ -151,7 +156,7 @@ class Journal:
         while self._waiting and (not group or messages < self._limits.max_messages):
             submission = self._waiting.popleft()
             count = len(submission.entries)
-            if submission.future is None or submission.future.done():  # its request was cancelled
+            if submission.waiter is None or submission.waiter.done():  # its request was cancelled
                 self._waiting_messages -= count
                 continue
             if submission.since < oldest:
@@ -171,18 +176,22 @@ class Journal:
 
     async def _flush(self, group: Sequence[Submission]) -> None:
         started = monotonic()
+        done = False
         try:
             reason = await self._commit(group)
             if reason == "data" and len(group) > 1:
                 # One submission holds something the database refuses: only it shall pay for that.
                 for submission in group:
                     submission.settle(NotKept(await self._commit([submission])))
-            for submission in group:  # no effect on those that have their answer
-                submission.settle(NotKept(reason))
+            if reason:
+                for submission in group:  # no effect on those that have their answer
+                    submission.settle(NotKept(reason))
+            done = True
         finally:
-            self._waiting_messages -= sum(len(submission.entries) for submission in group)
-            for submission in group:  # only when this task is being cancelled
-                submission.settle(NotKept("unavailable"))
+            self._waiting_messages -= sum([len(submission.entries) for submission in group])
+            if not done:  # only when this task is being cancelled
+                for submission in group:
+                    submission.settle(NotKept("unavailable"))
             self._on_flushed(monotonic() - started)
 
     async def _commit(self, group: Sequence[Submission]) -> str:

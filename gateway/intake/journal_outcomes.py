@@ -16,7 +16,7 @@ class JournalLimits:
     max_wait_s: float = 8.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # one for each request: freezing would triple what making it costs
 class Kept:
     """The answer is durable. `replayed`: it is the first one's, and nothing new was kept.
 

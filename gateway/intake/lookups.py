@@ -13,7 +13,7 @@ from gateway.intake.requests import ChannelWish, MessageDraft
 from gateway.intake.rich import media_ids
 from gateway.intake.wishes import WishLookUp
 from gateway.ports.consent_store import Consents
-from gateway.ports.intake_store import WebhookNames
+from gateway.ports.intake_store import Account, WebhookNames
 from gateway.ports.media_store import KnownMedia
 
 
@@ -32,6 +32,12 @@ class LookUps:
         self._media = media
         self.wishes = WishLookUp(consents, deadline_s=deadline_s)
         self._deadline_s = deadline_s
+
+    def are_needed(self, account: Account, draft: MessageDraft) -> bool:
+        """Tell whether `complete` would have to ask for anything; costs nothing."""
+        if draft.webhook_id is not None or draft.channels is not None or self.wishes.concern(account):
+            return True
+        return draft.content is not None and bool(media_ids(draft.content))
 
     async def complete(self, common: Circumstances, drafts: Sequence[MessageDraft]) -> Circumstances:
         """Return the circumstances with what the drafts need; TimeoutError or StoreUnavailableError."""

@@ -1,10 +1,9 @@
 """What one request wants kept, encoded beforehand so that the journal's transaction is short."""
 
-import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
 from gateway.bus.codec import encode, encode_accepted
@@ -20,15 +19,27 @@ from gateway.ports.intake_store import ClientRefClaim, KeyedRequest
 _MESSAGE_IDS: Final = re.compile(rb'"id":"(msg_[0-9a-z]+)"')
 _BATCH_ID: Final = re.compile(rb'"(bat_[0-9a-z]+)"')
 
+_Outcome_contra = TypeVar("_Outcome_contra", contravariant=True)
+
 Owners = Mapping[UUID, UUID]
 """For each message that repeats a client_ref: the id of the message that has it."""
+
+
+class Waiter(Protocol[_Outcome_contra]):
+    """Who waits for the outcome; an asyncio future is one. `done` is true when nobody waits any more."""
+
+    def done(self) -> bool:
+        """Tell whether the outcome is there or not wanted."""
+
+    def set_result(self, outcome: _Outcome_contra, /) -> None:
+        """Take the outcome; raises nothing."""
 
 
 class Submission:
     """The messages of one request and its answer.
 
     `body` is the answer if no client_ref repeats; otherwise `render` makes it from the owners found. `claims` says
-    whether the messages' client_refs are claimed. `future` gets the journal's outcome. `is_again`: an earlier try of the
+    whether the messages' client_refs are claimed. `waiter` gets the journal's outcome. `is_again`: an earlier try of the
     same request may have been appended, so its messages are taken in a second time under the same ids.
     """
 
@@ -37,13 +48,13 @@ class Submission:
         "body",
         "claims",
         "entries",
-        "future",
         "is_again",
         "keyed",
         "messages",
         "render",
         "since",
         "status",
+        "waiter",
     )
 
     def __init__(
@@ -70,13 +81,13 @@ class Submission:
             if message.client_ref is not None
         ]
         self.is_again = False
-        self.future: asyncio.Future[object] | None = None
+        self.waiter: Waiter[Any] | None = None
         self.since = 0.0
 
     def settle(self, outcome: object) -> None:
         """Answer the waiting request, if it still waits."""
-        if self.future is not None and not self.future.done():
-            self.future.set_result(outcome)
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(outcome)
 
     @property
     def is_simple(self) -> bool:

@@ -82,6 +82,9 @@ class Authenticator(Protocol):
     async def authenticate(self, key: str, *, now_ms: int) -> Principal | KeyRejection:
         """Return who the key speaks for, or why it is refused; a mistyped key costs no look-up."""
 
+    def known(self, key: bytes, *, now_ms: int) -> Principal | None:
+        """Return who the key speaks for where that is known without asking; None says nothing of the key."""
+
 
 class WebhookNames(Protocol):
     """Answers from a bounded cache; a new endpoint is known at once (notified), at the latest a second later."""

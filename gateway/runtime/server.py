@@ -2,13 +2,16 @@
 
 import asyncio
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
 
+from gateway.ingress.fast import FastPath
 from gateway.runtime.admin import PortTakenError, why_not
+from gateway.runtime.http_protocol import HttpProtocol
 
 _BACKLOG = 2048
 
@@ -23,9 +26,17 @@ class _Server(uvicorn.Server):
 
 
 class ApiServer:
-    """One listening socket and the server on it."""
+    """One listening socket and the server on it. `fast` are the short ways of the application, by raw path."""
 
-    def __init__(self, app: FastAPI, *, host: str, port: int, drain_delay_s: float) -> None:
+    def __init__(
+        self,
+        app: FastAPI,
+        *,
+        host: str,
+        port: int,
+        drain_delay_s: float,
+        fast: Mapping[bytes, FastPath] | None = None,
+    ) -> None:
         self._socket = listen(host, port, setting="api.port")
         self.port: int = self._socket.getsockname()[1]
         self._drain_delay_s = drain_delay_s
@@ -34,7 +45,7 @@ class ApiServer:
             uvicorn.Config(
                 app,
                 loop="none",
-                http="httptools",
+                http=partial(HttpProtocol, fast=fast) if fast else "httptools",  # type: ignore[arg-type]  # a maker will do
                 ws="none",
                 lifespan="on",
                 access_log=False,

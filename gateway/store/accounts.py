@@ -1,25 +1,20 @@
-"""Accounts and their API keys, and the cache that answers "who is this?" for every request.
+"""Accounts and their API keys, as they are kept; `gateway.store.key_cache` answers for every request.
 
 A key is `cdl_live_<12 id>_<32 secret><6 crc>`, 60 characters; `cdl_test_` keys go to the simulator. The id finds the
 row, the checksum rejects typing errors without a look-up, the whole key is checked by HMAC-SHA256(pepper, key).
 The secret has 190 bits, so a slow hash would buy nothing.
 """
 
-import asyncio
-import contextlib
 import hmac
 import re
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import blake2b
-from secrets import token_bytes
 from typing import Any
 from zlib import crc32
 
 from gateway.ports.bus import Transaction
-from gateway.ports.intake_store import Account, KeyRejection, Principal, StoreUnavailableError
+from gateway.ports.intake_store import Account
 from gateway.store.pool import Database
 
 SCOPES = (
@@ -39,11 +34,9 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _KEY = re.compile(r"cdl_(live|test)_([0-9A-Za-z]{12})_([0-9A-Za-z]{32})([0-9A-Za-z]{6})")
 _ACCOUNT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 _CHECKED = KEY_LENGTH - 6
-_ID = slice(9, 21)  # where the id is in a key
+KEY_ID = slice(9, 21)  # where the id is in a key
 _RANDOM_OCTETS = 40  # 44 characters of 62 are 262 bits; what more there is makes the bias nothing
-_USED_EVERY_MS = 60_000
-_LOAD_S = 5.0
-_STRIPES = 64
+USED_EVERY_MS = 60_000
 
 RandomBytes = Callable[[int], bytes]
 """`secrets.token_bytes`, or what a test puts in its place."""
@@ -259,108 +252,11 @@ class Accounts:
     async def touch_key(self, found_id: str, *, now_ms: int) -> None:
         """Note that a key was used, at most once a minute."""
         async with self._db.acquire() as connection:
-            await connection.execute(_TOUCH, found_id, _instant(now_ms), _instant(now_ms - _USED_EVERY_MS))
+            await connection.execute(_TOUCH, found_id, _instant(now_ms), _instant(now_ms - USED_EVERY_MS))
 
     def matches(self, stored: StoredKey, text: str) -> bool:
         """True when `text` is the very key that is stored; takes the same time either way."""
         return hmac.compare_digest(stored.digest, digest_of(text, pepper=self._pepper))
-
-
-@dataclass(slots=True)
-class _Entry:
-    stored: StoredKey | None
-    loaded_at: int
-    principal: Principal | None
-    is_touched: bool = False
-    proof: bytes = b""
-
-
-class KeyCache:
-    """Implements `ports.intake_store.Authenticator`. Holds no key, only what is stored of it.
-
-    An entry lives for `ttl_ms`; a notification drops it at once, a lost listener drops them all. An entry also keeps a
-    proof of the key that was found right: a digest under a secret of this process, a third of the cost of the stored
-    one, so that a repeat of the key is neither parsed nor checked again.
-    """
-
-    def __init__(
-        self,
-        accounts: Accounts,
-        *,
-        ttl_ms: int = 10_000,
-        max_entries: int = 10_000,
-        secret: bytes | None = None,
-    ) -> None:
-        self._secret = secret or token_bytes(32)
-        self._accounts = accounts
-        self._ttl_ms = ttl_ms
-        self._max_entries = max_entries
-        self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        self._drops = 0
-        self._locks: Sequence[asyncio.Lock] = tuple(asyncio.Lock() for _ in range(_STRIPES))
-
-    async def start(self, db: Database) -> None:
-        """Begin to follow revocations."""
-        await db.listen(CHANNEL, self.drop)
-
-    def drop(self, found_id: str) -> None:
-        """Forget one key, or all of them with ""."""
-        self._drops += 1
-        if found_id:
-            self._entries.pop(found_id, None)
-        else:
-            self._entries.clear()
-
-    async def authenticate(self, key: str, *, now_ms: int) -> Principal | KeyRejection:
-        """Return who the key speaks for, or why it is refused; a mistyped key costs no look-up."""
-        found_id = key[_ID]
-        entry = self._entries.get(found_id)
-        is_fresh = entry is None or not 0 <= now_ms - entry.loaded_at < self._ttl_ms
-        proof = self._proof(key)
-        if entry is None or is_fresh or not entry.proof or not hmac.compare_digest(entry.proof, proof):
-            if key_id(key) is None:
-                return KeyRejection.MALFORMED
-            if entry is None or is_fresh:
-                entry = await self._load(found_id, now_ms)
-            if entry.stored is None or not self._accounts.matches(entry.stored, key):
-                return KeyRejection.UNKNOWN
-            entry.proof = proof
-        stored = entry.stored
-        if stored is None or entry.principal is None:
-            return KeyRejection.UNKNOWN
-        if stored.revoked_at is not None:
-            return KeyRejection.REVOKED
-        if stored.expires_at is not None and now_ms >= stored.expires_at:
-            return KeyRejection.EXPIRED
-        if is_fresh and not entry.is_touched and now_ms - (stored.last_used_at or 0) >= _USED_EVERY_MS:
-            entry.is_touched = True
-            with contextlib.suppress(StoreUnavailableError, TimeoutError):  # a key is valid without it
-                await self._accounts.touch_key(found_id, now_ms=now_ms)
-        return entry.principal
-
-    def _proof(self, key: str) -> bytes:
-        return blake2b(key.encode(errors="replace"), key=self._secret, digest_size=32).digest()
-
-    async def _load(self, found_id: str, now_ms: int) -> _Entry:
-        """Load one entry; who asks for the same key meanwhile waits for the same answer."""
-        async with asyncio.timeout(_LOAD_S), self._locks[crc32(found_id.encode()) % _STRIPES]:
-            entry = self._entries.get(found_id)
-            if entry is not None and 0 <= now_ms - entry.loaded_at < self._ttl_ms:
-                return entry
-            drops = self._drops
-            stored = await self._accounts.find_key(found_id)
-            principal = (
-                Principal(stored.id, stored.account, stored.scopes, is_test=stored.is_test)
-                if stored
-                else None
-            )
-            entry = _Entry(stored, now_ms, principal)
-            if drops == self._drops:  # otherwise what we have read may be what was dropped
-                self._entries[found_id] = entry
-                self._entries.move_to_end(found_id)
-                while len(self._entries) > self._max_entries:
-                    self._entries.popitem(last=False)
-            return entry
 
 
 def _instant(time_ms: int) -> datetime:

@@ -17,8 +17,9 @@ from gateway.ports.intake_store import (
     StoreDataError,
     StoreUnavailableError,
 )
-from gateway.store.accounts import Accounts, KeyCache, compose_key, key_id
+from gateway.store.accounts import Accounts, compose_key, key_id
 from gateway.store.idempotency import IdempotencyStore
+from gateway.store.key_cache import KeyCache
 from gateway.store.pool import Database
 from tests.support.postgres import until
 

@@ -20,9 +20,10 @@ from gateway.intake.metrics import IntakeMetrics
 from gateway.intake.prepare import Preparer
 from gateway.policy.routing import RouteTable
 from gateway.ports.clock import SystemClock
-from gateway.store.accounts import Accounts, KeyCache
+from gateway.store.accounts import Accounts
 from gateway.store.deferred import PostgresDeferred
 from gateway.store.idempotency import IdempotencyStore
+from gateway.store.key_cache import KeyCache
 from gateway.store.views import PostgresViews
 from tests.support.asgi import AsgiClient, lifespan
 

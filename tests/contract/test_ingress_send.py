@@ -19,14 +19,51 @@ OTP = {"to": "+525512345678", "from": "ACME", "class": "otp", "content": {"text"
 
 
 def client(bench, key="good"):
-    return AsgiClient(bench.app, headers={"authorization": f"Bearer {key}"})
+    return AsgiClient(
+        bench.app, headers={"authorization": f"Bearer {key}"}, short=getattr(bench, "is_short", True)
+    )
 
 
-@pytest.fixture
-async def bench():
+@pytest.fixture(params=["ordinary", "short"])
+async def bench(request):
+    """Both ways to one answer: through ASGI, and the short way of single messages with ASGI behind it."""
     bench = Bench()
+    bench.is_short = request.param == "short"
     async with lifespan(bench.app):
         yield bench
+
+
+async def test_the_short_way_takes_the_usual_message_and_nothing_else(bench):
+    way = bench.app.fast[b"/v1/messages"]
+    headers = [(b"authorization", b"Bearer good"), (b"content-type", b"application/json")]
+    usual = json.dumps(OTP).encode()
+    answers = []
+
+    class Exchange:
+        def answer(self, status, fields, body):
+            answers.append(status)
+
+    assert way.take(headers, usual, Exchange())
+    for left, body in (
+        ([*headers, (b"idempotency-key", b"k")], usual),
+        ([*headers, (b"content-encoding", b"gzip")], usual),
+        (headers[:1], usual),
+        ([(b"authorization", b"Bearer revoked"), headers[1]], usual),
+        ([(b"authorization", b"Bearer read-only"), headers[1]], usual),
+        (headers, usual[:-1]),
+        (headers, json.dumps(OTP | {"to": "1"}).encode()),
+        (headers, json.dumps(OTP | {"webhook_id": "whk_1"}).encode()),
+        (headers, json.dumps(OTP | {"channels": ["sms"]}).encode()),
+    ):
+        assert not way.take(left, body, Exchange()), (left, body)
+    async with asyncio.timeout(10):
+        while not answers:  # noqa: ASYNC110 - the flush runs in this very loop
+            await asyncio.sleep(0)
+    await asyncio.sleep(0)  # it is counted in the next turn of the loop, with all that leave in this one
+    assert answers == [202]
+    assert len(bench.accepted_messages()) == 1
+    assert bench.sample("http_requests_total", route="/v1/messages", method="POST", code="202") == 1
+    assert bench.sample("http_requests_in_flight") == 0
 
 
 def assert_problem(answer, status, code):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gateway.domain import gsm7
 from gateway.domain.errors import SegmentationError
-from gateway.domain.segmentation import count_segments, measure_text, segment_text
+from gateway.domain.segmentation import count_segments, measure_short, measure_text, segment_text
 
 GSM = "abc ñé@€[]^\n\fΔ"
 CLUSTERS = ["👨\u200d👩\u200d👧", "🇲🇽", "🇨🇴🇨🇱", "1\ufe0f\u20e3", "👍🏽", "e\u0301", "q\u0301\u0301", "\u200d"]
@@ -77,6 +77,17 @@ def test_b27_counting_and_measuring_agree_with_cutting(text, chosen):
     assert measure_text(text, **chosen)[1:] == (cut.encoding, cut.units, cut.segment_count)
     if chosen.get("split") != "payload":
         assert cut.segment_count == len(cut.segments)
+
+
+@given(st.one_of(texts, gsm_texts, st.text(max_size=170), st.text(GSM, min_size=140, max_size=170)))
+def test_b27_the_short_way_of_measuring_says_what_the_long_one_does_of_every_text_of_one_segment(text):
+    try:
+        measured = measure_text(text)
+    except SegmentationError:
+        assert measure_short(text) is None
+        return
+    is_one = measured.segment_count == 1 and normalize("NFC", text) == text
+    assert measure_short(text) == (measured if is_one else None)
 
 
 @given(st.one_of(texts, gsm_texts), st.sampled_from([8, 16]))

@@ -31,11 +31,12 @@ from gateway.runtime.wiring.smppd import SmppServerPart
 from gateway.runtime.wiring.webhook_desk import make_webhook_desk
 from gateway.runtime.wiring.webhooks import webhook_guard
 from gateway.settings import Settings
-from gateway.store.accounts import Accounts, KeyCache
+from gateway.store.accounts import Accounts
 from gateway.store.consents import PostgresConsents
 from gateway.store.deferred import PostgresDeferred
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbound_views import PostgresInboundViews
+from gateway.store.key_cache import KeyCache
 from gateway.store.media import KnownMediaCache, PostgresMedia
 from gateway.store.parked import PostgresOrphans
 from gateway.store.views import PostgresViews
@@ -99,7 +100,11 @@ class ApiPart:
             )
         )
         self._server = ApiServer(
-            app, host=settings.api.host, port=settings.api.port, drain_delay_s=settings.api.drain_delay_s
+            app,
+            host=settings.api.host,
+            port=settings.api.port,
+            drain_delay_s=settings.api.drain_delay_s,
+            fast=app.fast,
         )
 
     def _make_intake(self, base: Base, *, metrics: IntakeMetrics, new_id: Callable[[int], UUID]) -> Intake:

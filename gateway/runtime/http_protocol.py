@@ -1,0 +1,192 @@
+"""uvicorn's HTTP protocol with a short way for whole requests: no task, no scope, no ASGI events between (decision 57).
+
+Built by `gateway.runtime.server`. What a short way does not take, and whatever is unusual in HTTP (a body in pieces, a
+request behind another one, `Expect`, an upgrade, a peer that does not read), goes the ordinary way, which knows it all.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from gateway.ingress.fast import FastPath
+
+_CLOSE: Final = b"connection: close\r\n"
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One connection. `fast` has the short ways by raw path; they are for POST."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        fast: Mapping[bytes, FastPath],
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._fast = fast
+        self._way: FastPath | None = None
+        self._whole = b""
+        self._defaults: tuple[list[tuple[bytes, bytes]], bytes] | None = None
+        self._idle_since: float | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; a request whose body is still under way goes the ordinary way."""
+        super().data_received(data)
+        if self._way is not None:
+            self._way = None
+            self._go_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the watch over an idle connection as well."""
+        super().connection_lost(exc)
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
+
+    def on_message_begin(self) -> None:
+        """Begin a request; its scope is made when it is known to be needed."""
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep one header, its name in lower case."""
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Hold a request that a short way may take until its body is there."""
+        way = self._fast.get(self.url)
+        if way is not None and self._may_be_short():
+            self._way = way
+            self._whole = b""
+        else:
+            self._begin()
+
+    def on_body(self, body: bytes) -> None:
+        """Keep or hand on a piece of the body."""
+        if self._way is not None:
+            self._whole = self._whole + body if self._whole else body
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Offer a whole request to its short way."""
+        way, self._way = self._way, None
+        if way is None:
+            super().on_message_complete()
+            return
+        before = self.cycle
+        exchange = _Exchange(self, keep_alive=self.parser.should_keep_alive())
+        self.cycle = exchange  # type: ignore[assignment]  # it has what this protocol asks of a cycle
+        if not way.take(self.headers, self._whole, exchange):
+            self.cycle = before
+            self._go_on()
+            super().on_message_complete()
+
+    def respond(self, status: int, fields: bytes, body: bytes, *, keep_alive: bool) -> None:
+        """Write a whole answer; `fields` are lines with their ends."""
+        defaults = self.server_state.default_headers
+        if self._defaults is None or self._defaults[0] is not defaults:
+            lines = b"".join([b"%b: %b\r\n" % pair for pair in defaults])
+            self._defaults = (defaults, lines)
+        if not self.transport.is_closing():
+            end = b"\r\n" if keep_alive else _CLOSE + b"\r\n"
+            self.transport.write(b"".join((STATUS_LINE[status], self._defaults[1], fields, end, body)))
+            if not keep_alive:
+                self.transport.close()
+        self.on_response_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request that came meanwhile, or watch an idle connection.
+
+        One timer looks again now and then: setting and taking back one for each request would cost more than the rest.
+        """
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._watch(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that has been idle for long enough."""
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return  # a request is on; its end sets the timer
+        left_s = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self._watch(left_s)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _watch(self, delay_s: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(delay_s, self.timeout_keep_alive_handler)
+
+    def _unset_keepalive_if_required(self) -> None:
+        # uvicorn calls it when something came.
+        self._idle_since = None
+
+    def _may_be_short(self) -> bool:
+        return (
+            (self.cycle is None or self.cycle.response_complete)
+            and not self.expect_100_continue
+            and not self.flow.write_paused
+            and self.parser.get_method() == b"POST"
+            and self.parser.get_http_version() == "1.1"
+            and not self.parser.should_upgrade()
+        )
+
+    def _begin(self) -> None:
+        """Do what was put off when the request began, and go on as uvicorn does."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = url, headers, expects
+        self.scope["headers"] = headers
+        super().on_headers_complete()
+
+    def _go_on(self) -> None:
+        """Hand a held request to the ordinary way, with what is there of its body."""
+        self._begin()
+        if self._whole:
+            super().on_body(self._whole)
+            self._whole = b""
+
+
+class _Nobody:
+    """Stands for the event of a cycle: nobody waits for it here."""
+
+    def set(self) -> None:
+        """Wake nobody."""
+
+
+class _Exchange:
+    """The request that a short way has taken, as the protocol sees a cycle; answered exactly once."""
+
+    __slots__ = ("_protocol", "disconnected", "keep_alive", "response_complete")
+
+    message_event: Final = _Nobody()
+
+    def __init__(self, protocol: HttpProtocol, *, keep_alive: bool) -> None:
+        self._protocol = protocol
+        self.keep_alive = keep_alive
+        self.disconnected = False
+        self.response_complete = False
+
+    def answer(self, status: int, fields: bytes, body: bytes) -> None:
+        """Answer, unless the client is gone."""
+        self.response_complete = True
+        self._protocol.respond(status, fields, body, keep_alive=self.keep_alive)
