@@ -57,6 +57,11 @@ class Delay:
         quantile = NormalDist().inv_cdf
         self._table = [int(p50_ns * math.exp(sigma * quantile((k + 0.5) / size))) for k in range(size)]
 
+    @property
+    def median_ns(self) -> int:
+        """Return the delay that half of the draws stay below; the fixed one where it is none of chance."""
+        return self._fixed_ns if self._table is None else self._table[len(self._table) // 2]
+
     def draw_ns(self) -> int:
         """Return the next delay."""
         if self._table is None:

@@ -2,7 +2,7 @@
 
 What the generator saw accepted, what the simulated carriers took, what the gateway says has ended, what its customers
 were told. Nothing else is believed: no metric, no log. Pure; times are nanoseconds of one clock, lists may come in any
-order. About 400 octets of memory a message.
+order. Some 600 octets of memory a message (python -m tests.perf.load_memory).
 """
 
 from array import array
@@ -84,10 +84,10 @@ class Finding:
 
 @dataclass(slots=True)
 class Reconciliation:
-    """The account of a run; every finding but `duplicated_by_fault` should be empty.
+    """The account of a run; every finding but `duplicated_by_fault` and `in_doubt` should be empty.
 
     `accepted` = `ended` + `stuck`. `stuck` are not final at the end; those of them that no carrier got, and that are
-    not known to wait, are `lost`.
+    not known to wait, are `lost`, or `in_doubt` where a fault cut off the answer to their submit.
     """
 
     accepted: int = 0
@@ -95,6 +95,7 @@ class Reconciliation:
     ended: int = 0
     told: int = 0
     lost: Finding = field(default_factory=Finding)
+    in_doubt: Finding = field(default_factory=Finding)
     stuck: Finding = field(default_factory=Finding)
     duplicated: Finding = field(default_factory=Finding)
     duplicated_by_fault: Finding = field(default_factory=Finding)
@@ -170,10 +171,12 @@ def reconcile(
     may_double: frozenset[str] = CLASSES_THAT_MAY_DOUBLE,
     observe: Callable[[Times], None] | None = None,
     still_waiting: Container[str] = frozenset(),
+    in_doubt: Container[str] = frozenset(),
 ) -> Reconciliation:
     """Return the account of a run; `observe` is called with the times of each message.
 
     `still_waiting` are ids that the gateway shows to wait for a carrier: stuck where they should not, but not lost.
+    `in_doubt` are those whose submit it says a fault left without an answer: it may not repeat them, and waits.
 
     A repeat is excused where `is_excused(at_ns)` says that a fault was on when it came and its class may double. With
     `late_after_ns` a message is late when its first segment came to a carrier longer than that after its acceptance.
@@ -195,6 +198,23 @@ def reconcile(
             books.ended_ns[row] = end.at_ns
             books.was_sent[row] = end.was_sent
             result.ended += 1
+    _book_told(books, told, result)
+    _judge(
+        books,
+        result,
+        wants_callbacks=wants_callbacks,
+        late_after_ns=late_after_ns,
+        still_waiting=still_waiting,
+        in_doubt=in_doubt,
+    )
+    if observe is not None:
+        columns = (books.classes, books.accepted_ns, books.first_ns, books.receipt_ns, books.told_ns)
+        for times in zip(*columns, strict=True):
+            observe(Times(*times))
+    return result
+
+
+def _book_told(books: _Books, told: Iterable[Told], result: Reconciliation) -> None:
     for call in told:
         row = books.by_id.get(call.message_id)
         if row is None:
@@ -205,18 +225,6 @@ def reconcile(
             books.told_ns[row] = call.at_ns
         else:
             result.callbacks_repeated.add(call.message_id)
-    _judge(
-        books,
-        result,
-        wants_callbacks=wants_callbacks,
-        late_after_ns=late_after_ns,
-        still_waiting=still_waiting,
-    )
-    if observe is not None:
-        columns = (books.classes, books.accepted_ns, books.first_ns, books.receipt_ns, books.told_ns)
-        for times in zip(*columns, strict=True):
-            observe(Times(*times))
-    return result
 
 
 def _book_taken(
@@ -254,6 +262,7 @@ def _judge(
     wants_callbacks: bool,
     late_after_ns: int | None,
     still_waiting: Container[str],
+    in_doubt: Container[str],
 ) -> None:
     """Go through the rows once, the order of each recipient backwards before."""
     overtaken = _overtaken(books)
@@ -263,7 +272,7 @@ def _judge(
         if not has_ended:
             result.stuck.add(message_id)
             if first_ns == NEVER and message_id not in still_waiting:
-                result.lost.add(message_id)
+                (result.in_doubt if message_id in in_doubt else result.lost).add(message_id)
         elif books.was_sent[row]:
             if first_ns == NEVER:
                 result.invented.add(message_id)

@@ -34,7 +34,8 @@ FIGURES: Final[dict[str, str]] = {
     "stuck": "messages accepted that are not final at the end of the drain",
     "callbacks_missing": "messages final that their customer was not told of",
     "wrong_order": "messages to one recipient that a carrier got in another order than they were accepted",
-    "recovery_after_event": "end of a fault to the offered rate at the carriers again, the longest",
+    "recovery_after_event": "end of a fault to the offered rate at the carriers again, its own among them, the longest",
+    "takeover_after_event": "begin of a carrier's fault to the offered rate at the carriers while it lasts, the longest",
     "throttled_ratio": "submits that a carrier throttled, as part of all",
 }
 """What can be promised, and what each figure means."""

@@ -62,7 +62,8 @@ class Second(Struct, frozen=True):
 
     `target` is messages a second wanted, `submitted` segments taken by carriers, `in_flight` what is accepted and not
     final, `queue` what waits by class, `oldest_s` how long the oldest of that has waited, `cpu` percent of one core by
-    process. `accept_hdr` is a base64 HdrHistogram of this second in microseconds (1 to 3,600,000,000, 3 digits).
+    process. In a second in which the gateway's metrics were not read these four are null; the `final` of the next reading
+    is of all the seconds since the last one, so that the sum is right. `accept_hdr` is a base64 HdrHistogram of this second in microseconds (1 to 3,600,000,000, 3 digits).
     """
 
     t: float
@@ -72,9 +73,9 @@ class Second(Struct, frozen=True):
     accepted: int
     refused: int
     submitted: int
-    final: int
+    final: int | None
     told: int
-    in_flight: int
+    in_flight: int | None
     accept: Percentiles | None = None
     accept_hdr: str | None = None
     lateness_p99_ms: float | None = None
@@ -100,13 +101,18 @@ class PromiseRow(Struct, frozen=True):
 
 
 class EventBand(Struct, frozen=True):
-    """A fault: from when to when it was on; `recovery_s` from its end to the offered rate at the carriers again."""
+    """A fault: from when to when it was on; `recovery_s` from its end to the offered rate at the carriers again.
+
+    `takeover_s` is from its begin to that rate while it lasts; `effect` is what was seen of it, empty for nothing.
+    """
 
     at_s: float
     until_s: float
     what: str
     carrier: str | None = None
     recovery_s: float | None = None
+    takeover_s: float | None = None
+    effect: str | None = None
 
 
 class Latency(Struct, frozen=True):

@@ -22,6 +22,9 @@ CLASSES: Final = ("otp", "transactional", "collections", "marketing")
 MAX_SEGMENTS: Final = 10
 _QUICK: Final = 10
 _RECOVERY_S: Final = 25
+_TAKEOVER_S: Final = 30
+_DRAIN_S: Final = 60
+_APART_S: Final = 5
 
 
 class ScenarioError(ValueError):
@@ -321,17 +324,40 @@ def _quicker(found: Scenario, tree: dict[str, Any]) -> Scenario:
         {key: tenth(value) if key in ("over", "hold") else value for key, value in stage.items()}
         for stage in load["stages"]
     ]
+    events = [
+        {key: tenth(value) if key in ("at", "for") else value for key, value in event.items()}
+        for event in tree.get("event", [])
+    ]
+    events = _apart(events)
+    # Faults are shorter then, what the gateway does about them is not: they and the load go on for as long as it takes.
+    if "takeover_after_event" in found.promise:
+        for event in events:
+            if "carrier" in event and "for" in event:
+                short_s = _seconds(event["for"])
+                event["for"] = f"{max(short_s, min(short_s * _QUICK, _TAKEOVER_S)):.6f}s"
     if "recovery_after_event" in found.promise:
-        # Faults are shorter then, what the gateway does about them is not: the load goes on for it.
-        over_s = max((event.at_s + event.for_s for event in found.event), default=0.0) / _QUICK
+        over_s = max((_seconds(one["at"]) + _seconds(one.get("for", "0")) for one in events), default=0.0)
         missing_s = over_s + _RECOVERY_S - found.load.load().duration_s / _QUICK
         last = load["stages"][-1]
         if missing_s > 0 and "hold" in last:
             last["hold"] = f"{_seconds(last['hold']) + missing_s:.6f}s"
     load["waiting"] = found.load.waiting // _QUICK
-    load["drain"] = tenth(found.load.drain) if _seconds(found.load.drain) > 100 else found.load.drain
-    events = [
-        {key: tenth(value) if key in ("at", "for") else value for key, value in event.items()}
-        for event in tree.get("event", [])
-    ]
+    # The drain ends when nothing is left: only where something is does its limit count.
+    load["drain"] = (
+        f"{max(_seconds(found.load.drain) / _QUICK, min(_seconds(found.load.drain), _DRAIN_S)):.6f}s"
+    )
     return Scenario.model_validate({**tree, "load": load, "event": events})
+
+
+def _apart(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the events without those that would do the same again before the one before can be over."""
+    kept: list[dict[str, Any]] = []
+    for event in events:
+        same = [
+            one
+            for one in kept
+            if {**one, "at": event["at"]} == event and "for" not in event and "at" in event
+        ]
+        if not same or _seconds(event["at"]) - _seconds(same[-1]["at"]) >= _APART_S:
+            kept.append(event)
+    return kept

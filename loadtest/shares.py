@@ -75,14 +75,18 @@ class Mix(Generic[K]):
 
 
 class Chance:
-    """Says yes for a share of the asks; the same seed says the same."""
+    """Says yes for a share of the asks, `fallen` times so far; the same seed says the same."""
 
-    __slots__ = ("_uniform", "share")
+    __slots__ = ("_uniform", "fallen", "share")
 
     def __init__(self, share: float, *, seed: str) -> None:
         self._uniform: Callable[[], float] = Random(f"chance:{seed}").random
         self.share = share
+        self.fallen = 0
 
     def falls(self) -> bool:
         """Draw once; at 0 nothing is drawn."""
-        return self.share > 0 and self._uniform() < self.share
+        if self.share > 0 and self._uniform() < self.share:
+            self.fallen += 1
+            return True
+        return False

@@ -1,7 +1,7 @@
 #!/bin/sh
 # A real Apache Kafka on loopback, without Docker: one node, broker and controller (KRaft). Runs in the foreground;
 # Ctrl-C or SIGTERM stops it. Needs a JDK 17 or newer and Maven. Ports by KAFKA_PORT (9092) and the next one; clients are
-# sent to KAFKA_ADVERTISED_PORT where a proxy of a test is in front.
+# sent to KAFKA_ADVERTISED_PORT where a proxy of a test is in front. `run.sh fetch` fetches it and does no more.
 set -euf
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${KAFKA_CACHE:-$here/../../.cache/kafka}
@@ -16,6 +16,7 @@ if [ ! -f "$cache/.complete" ]; then
     mvn -q -f "$here/pom.xml" dependency:copy-dependencies -DoutputDirectory="$(cd "$cache" && pwd)/jars"
     touch "$cache/.complete"
 fi
+[ "${1:-}" != fetch ] || exit 0
 mkdir -p "$state"
 state=$(cd "$state" && pwd)
 cat > "$state/server.properties" <<PROPERTIES

@@ -18,6 +18,7 @@ from dlr.webhooks.client import Answer, Outcome
 from dlr.webhooks.outlet import Outlet, Slip
 from dlr.webhooks.payloads import Event, read_event
 from dlr.webhooks.shard import Shard
+from dlr.webhooks.taken import LEAST_EVENTS, post_rows
 from gateway.bus.codec import EnvelopeError
 from gateway.bus.topics import WEBHOOKS
 from gateway.bus.watermark import Watermark
@@ -214,15 +215,30 @@ class Delivery:
             await self._shard.gave_up(outlet, answer)
 
     def _delivered(self, outlet: Outlet, batch: list[Slip], answer: Answer) -> None:
-        shard = self._shard
-        shard.ledger.attempted(
-            shard.attempt_rows(
-                outlet, [_named(slip.event) for slip in batch], answer, state=DELIVERED, attempt=1
+        shard, ledger = self._shard, self._shard.ledger
+        alone = batch
+        if len(batch) >= LEAST_EVENTS:
+            assert answer.status is not None, "whoever takes something answers"
+            rows, alone = post_rows(
+                outlet.destination,
+                batch,
+                status=answer.status,
+                duration_ms=answer.duration_ms,
+                now_ms=shard.clock.now_ms(),
+                random_bits=shard.random.getrandbits,
             )
-        )
+            ledger.taken(rows)
+        if alone:
+            ledger.attempted(
+                shard.attempt_rows(
+                    outlet, [_named(slip.event) for slip in alone], answer, state=DELIVERED, attempt=1
+                )
+            )
         shard.delivered([slip.event.at for slip in batch])
         for slip in batch:
-            self._finish(slip)
+            slip.left -= 1
+            if not slip.left:
+                ledger.done(slip.offset)
 
     def _failed(self, outlet: Outlet, batch: list[Slip], answer: Answer) -> None:
         """Let a failed batch wait for its second attempt; with 410 there is none."""

@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from dlr.webhooks.outlet import Outlet
+from dlr.webhooks.taken import attempts_in
 from gateway.bus.topics import WEBHOOK_GROUP, WEBHOOKS
 from gateway.bus.watermark import Watermark
 from gateway.ports.bus import Bus, Commit, Record, Transaction
 from gateway.ports.record_store import DeadRow
 from gateway.ports.store import Transactions
-from gateway.ports.webhook_store import AttemptRow, Delay, DeliveryStore, EventRow, Health
+from gateway.ports.webhook_store import AttemptRow, Delay, DeliveryStore, EventRow, Health, PostRow
 
 FLUSH_S: Final = 15.0
 
@@ -26,10 +27,22 @@ class LeaseLostError(Exception):
 class _Page:
     """What one transaction writes."""
 
-    __slots__ = ("attempts", "dead", "delays", "done", "healths", "removed", "spilled", "spills", "told")
+    __slots__ = (
+        "attempts",
+        "dead",
+        "delays",
+        "done",
+        "healths",
+        "posts",
+        "removed",
+        "spilled",
+        "spills",
+        "told",
+    )
 
     def __init__(self) -> None:
         self.attempts: list[AttemptRow] = []
+        self.posts: list[PostRow] = []
         self.spills: list[EventRow] = []
         self.spilled: list[tuple[Outlet, list[int]]] = []
         self.removed: list[int] = []
@@ -43,6 +56,7 @@ class _Page:
     def is_empty(self) -> bool:
         return not (
             self.attempts
+            or self.posts
             or self.spills
             or self.removed
             or self.delays
@@ -53,6 +67,7 @@ class _Page:
 
     def add(self, later: "_Page") -> None:
         self.attempts += later.attempts
+        self.posts += later.posts
         self.spills += later.spills
         self.spilled += later.spilled
         self.removed += later.removed
@@ -103,6 +118,13 @@ class Ledger:
             self._on_attempts(rows)
         self.news.set()
 
+    def taken(self, rows: list[PostRow]) -> None:
+        """Write what was taken at the first attempt with the next flush."""
+        self._page.posts += rows
+        if self._on_attempts is not None and rows:
+            self._on_attempts(attempts_in(rows))
+        self.news.set()
+
     def spill(self, outlet: Outlet, rows: list[EventRow]) -> None:
         """Let events wait in the backlog."""
         subjects = [row.subject_id.int for row in rows]
@@ -148,7 +170,7 @@ class Ledger:
         self.news.set()
 
     async def flush(self) -> int:
-        """Commit what there is and return the number of attempts written; LeaseLostError, or what the database says."""
+        """Commit what there is and return the number of rows of attempts; LeaseLostError, or what the database says."""
         async with self.lock:
             page, self._page = self._page, _Page()
             self.news.clear()
@@ -170,7 +192,7 @@ class Ledger:
                 self._open_rows.difference_update([delay.id for delay in page.delays])
             for outlet, subjects in page.spilled:
                 outlet.stored(subjects)
-            return len(page.attempts)
+            return len(page.attempts) + len(page.posts)
 
     async def _write(self, page: _Page) -> None:
         commits = [Commit(WEBHOOK_GROUP, WEBHOOKS, self._shard, self._watermark.position())]
@@ -179,6 +201,7 @@ class Ledger:
             if not await self._hold_lease(tx):
                 raise LeaseLostError(f"webhooks shard {self._shard}")
             await store.record(tx, page.attempts)
+            await store.record_posts(tx, page.posts)
             await store.add(tx, page.spills)
             await store.remove(tx, page.removed)
             await store.delay(tx, page.delays)

@@ -26,6 +26,7 @@ from gateway.domain.notices import DISABLED_TYPE
 from gateway.ports.bus import Record
 from gateway.ports.clock import Clock
 from gateway.ports.webhook_store import FAILING, GONE, AttemptRow, DeliveryStore, Health
+from gateway.telemetry.metrics import observe_many
 
 _log = structlog.get_logger()
 
@@ -191,9 +192,8 @@ class Shard:
 
     def delivered(self, ats: Sequence[int]) -> None:
         """Observe how long delivered events took since they came about."""
-        now_ms, observe = self.clock.now_ms(), self.metrics.delay.observe
-        for at in ats:
-            observe(max(now_ms - at, 0) / 1000)
+        now_ms = self.clock.now_ms()
+        observe_many(self.metrics.delay, [max(now_ms - at, 0) / 1000 for at in ats])
 
     async def gave_up(self, outlet: Outlet, answer: Answer | None) -> None:
         """Disable an endpoint that is gone, or that failed for days and now costs events."""

@@ -6,7 +6,7 @@ it does not know yet is left to the carrier.
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -56,12 +56,28 @@ class Acquaintance:
         return limiter
 
 
-class AcquaintanceFeed:
-    """Follows the database until `stop`; an error waits for the next look."""
+async def _nothing_waits() -> int | None:
+    return None
 
-    def __init__(self, store: ConversationStore, *, clock: Clock, poll_s: float = POLL_S) -> None:
+
+class AcquaintanceFeed:
+    """Follows the database until `stop`; an error waits for the next look.
+
+    `waiting_since` returns the append time (ms) of the oldest message of a person that is durable and not recorded yet,
+    None where there is none: nothing is known of what came since.
+    """
+
+    def __init__(
+        self,
+        store: ConversationStore,
+        *,
+        clock: Clock,
+        waiting_since: Callable[[], Awaitable[int | None]] = _nothing_waits,
+        poll_s: float = POLL_S,
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._waiting_since = waiting_since
         self._poll_s = poll_s
         self._known: dict[str, Acquaintance] = {}
         self._looks = 0
@@ -114,6 +130,9 @@ class AcquaintanceFeed:
             return
         back_ms = _FAR_BACK_MS if self._looks % _FAR_EVERY == 0 else _BACK_MS
         first_ms = now_ms - WINDOW_MS - MARGIN_MS
+        # Before the query: what is recorded between the two is seen by it.
+        waiting_ms = await self._waiting_since()
+        as_of_ms = now_ms if waiting_ms is None else min(now_ms, waiting_ms - 1)
         # From the last look that succeeded: the database may have been away for long.
         since_ms = first_ms if is_first else max(first_ms, min(now_ms, self._looked_ms) - back_ms)
         after = uuid7_floor(max(0, since_ms))
@@ -126,7 +145,7 @@ class AcquaintanceFeed:
             after = page[-1].id
         for windows in heard.values():
             windows.forget(now_ms=now_ms)
-            windows.know(since_ms=since_ms if is_first else 0, as_of_ms=now_ms)
+            windows.know(since_ms=since_ms if is_first else 0, as_of_ms=as_of_ms)
 
     async def _learn(self, one: Acquaintance, *, now_ms: int) -> None:
         """Count whom the carrier took messages for before this process began; roughly, templates or not."""

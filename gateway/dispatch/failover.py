@@ -41,14 +41,15 @@ class Failover:
         """Tell whether this lane's messages have waited for long enough; an otp has less time than the others."""
         return trouble_s >= self._after_s[lane.index]
 
-    def sweep(self, lanes: Sequence[Lane], *, now_ms: int, limit: int, reason: str) -> None:
+    def sweep(self, lanes: Sequence[Lane], *, now_ms: int, limit: int, reason: str) -> bool:
         """End what is past its validity; with a `reason`, move what has another carrier that is up.
 
         A message of which a segment may be with the carrier stays: its segments go by one route (sms-domain B16). So
         does one whose candidates are all known to be down, or that has moved too often, unless it may try another channel
-        whose carriers are up. At most `limit` messages leave, the others keep their place.
+        whose carriers are up. At most `limit` messages leave, the others keep their place; True where that kept some.
         """
         leaving: list[tuple[Work, int]] = []
+        is_cut = False
         choices: dict[tuple[str, ...], int | None] = {}
         for lane in lanes:
             if not lane.held:
@@ -66,6 +67,7 @@ class Failover:
                         to = target
                     if len(leaving) >= limit:
                         kept[-1].append(work)
+                        is_cut = True
                     else:
                         leaving.append((work, to))
             lane.refill(*kept)
@@ -76,6 +78,7 @@ class Failover:
                 self._leave_channel(work, now_ms=now_ms, reason=reason)
             else:
                 self._move(work, to, now_ms=now_ms, reason=reason)
+        return is_cut
 
     def _target(self, work: Work, choices: dict[tuple[str, ...], int | None]) -> int | None:
         message = work.message

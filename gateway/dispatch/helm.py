@@ -65,6 +65,7 @@ class Helm:
         self._reconnected: dict[str, int] = {}
         self._rate = plan.shard_rate
         self._was_closed = True
+        self._has_more = False
         self._ramp_since_ns: int | None = None
         self._ramp_after_s = context.settings.otp_failover_after_s
         self._pulse = Pulse(now_ns=context.clock.monotonic_ns())
@@ -149,7 +150,8 @@ class Helm:
         if self._ramp_since_ns is not None:
             self._apply_rate()
         self._aside.sweep()
-        self.relieve(is_full_look=self._ticks % self._ticks_per_s == 0)
+        # What has another carrier leaves as fast as its moves become durable, not once a second.
+        self.relieve(is_full_look=self._has_more or self._ticks % self._ticks_per_s == 0)
         if self._ticks % self._ticks_per_s == 0:
             self._publish(figures)
         self._pump.nudge()
@@ -176,6 +178,7 @@ class Helm:
         uplink, shut_by = self._uplink, self._pump.shut_by
         if room <= 0 or self._claims.is_pending:
             return
+        self._has_more = False
         if uplink.breaker == CLOSED and uplink.is_up() and shut_by is None:
             held = [lane for lane in self._lanes if lane.index in self._orders.held_classes]
             if held and is_full_look:
@@ -186,16 +189,16 @@ class Helm:
             self._give_back_claims(self._lanes)
         lanes = self._lanes if is_full_look else self._lanes[:1]
         if uplink.is_drained:
-            self._sweep(lanes, limit=room, reason=MOVED_BY_DRAIN)
+            self._has_more = self._sweep(lanes, limit=room, reason=MOVED_BY_DRAIN)
             return
         trouble_s = 0.0 if uplink.is_paused else uplink.trouble_s()
         due = [lane for lane in lanes if self._failover.is_due(lane, trouble_s=trouble_s)]
-        self._sweep(due, limit=room, reason="" if uplink.is_paused else CARRIER_DOWN)
+        self._has_more = self._sweep(due, limit=room, reason="" if uplink.is_paused else CARRIER_DOWN)
         if is_full_look:
             self._sweep([lane for lane in lanes if lane not in due], limit=room)
 
-    def _sweep(self, lanes: "list[Lane] | tuple[Lane, ...]", *, limit: int, reason: str = "") -> None:
-        self._failover.sweep(lanes, now_ms=self._context.clock.now_ms(), limit=limit, reason=reason)
+    def _sweep(self, lanes: "list[Lane] | tuple[Lane, ...]", *, limit: int, reason: str = "") -> bool:
+        return self._failover.sweep(lanes, now_ms=self._context.clock.now_ms(), limit=limit, reason=reason)
 
     def _give_back_claims(self, lanes: "list[Lane] | tuple[Lane, ...]") -> None:
         claiming = [lane for lane in lanes if lane.ahead]

@@ -5,12 +5,15 @@ on another carrier after a failover it is cut by that one's options, which may g
 """
 
 from dataclasses import dataclass, field
+from unicodedata import normalize
 
 from gateway.domain.errors import SegmentationError
-from gateway.domain.gsm7 import alphabet
+from gateway.domain.gsm7 import alphabet, septets_or_none
 from gateway.domain.segmentation import (
+    AIR_OCTETS,
     DATA_CODINGS,
     MAX_SEGMENTS,
+    MAX_SHORT_SEPTETS,
     SPLITS,
     MeasuredText,
     Segmentation,
@@ -46,6 +49,7 @@ class SegmentationOptions:
     max_characters: int = 0
     counts_segments: bool = False
     _is_usual: bool = field(init=False, repr=False, compare=False, default=False)
+    _is_plain: bool = field(init=False, repr=False, compare=False, default=False)
 
     def __post_init__(self) -> None:
         if self.split != WHOLE and self.split not in SPLITS:
@@ -65,6 +69,7 @@ class SegmentationOptions:
         has_shifts = self.national_single_shift or self.national_locking_shift
         is_usual = self.split in SPLITS and self.default_alphabet == "gsm7" and not has_shifts
         object.__setattr__(self, "_is_usual", is_usual)
+        object.__setattr__(self, "_is_plain", is_usual and not self.packed and self.split != "payload")
         if self.default_alphabet != "gsm7" and (
             self.packed or self.national_single_shift or self.national_locking_shift
         ):
@@ -127,6 +132,10 @@ class SegmentationOptions:
 
         A text that is GSM 7-bit elsewhere and not here goes as UCS-2.
         """
+        if self._is_plain:
+            short = _segment_short(text, encoding)
+            if short is not None:
+                return short
         if self.split == WHOLE:
             self._check_length(text)
             return _whole(text, encoding)
@@ -201,3 +210,23 @@ def _whole(text: str, encoding: str) -> Segmentation:
 
 USUAL_SEGMENTATION = SegmentationOptions()
 """What SMPP 3.4 carriers take that say nothing else."""
+
+
+def _segment_short(text: str, encoding: str) -> Segmentation | None:
+    """Return what `segment_text` says of a text that fits one segment, without shifts; None for any other."""
+    if encoding == "gsm7":
+        octets = septets_or_none(text)
+        if octets is None or not 0 < len(octets) <= MAX_SHORT_SEPTETS:
+            return None
+        units = len(octets)
+    elif encoding == "ucs2":
+        try:
+            octets = normalize("NFC", text).encode("utf-16-be")
+        except UnicodeEncodeError:
+            return None
+        if not 0 < len(octets) <= AIR_OCTETS:
+            return None
+        units = len(octets) // 2
+    else:
+        return None
+    return Segmentation(encoding, DATA_CODINGS[encoding], units, (SegmentPayload(0, b"", octets, ()),), 1)

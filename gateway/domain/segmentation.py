@@ -17,7 +17,7 @@ from gateway.domain.transliteration import transliterate as to_plain
 
 MAX_SEGMENTS = 255  # the total is one octet of the concatenation header
 AIR_OCTETS = 140
-_MAX_SHORT_SEPTETS = AIR_OCTETS * 8 // 7
+MAX_SHORT_SEPTETS = AIR_OCTETS * 8 // 7
 ESM_UDHI = 0x40  # SMPP 3.4 §5.2.12
 DATA_CODINGS = {"gsm7": 0, "ucs2": 8, "latin1": 3, "binary": 4}  # SMPP 3.4 §5.2.19
 SPLITS = frozenset({"udh", "sar", "payload"})
@@ -145,7 +145,7 @@ def measure_short(text: str) -> MeasuredText | None:
     septets = septets_or_none(text)
     if septets is not None:
         units = len(septets)
-        return MeasuredText(text, "gsm7", units, 1) if 0 < units <= _MAX_SHORT_SEPTETS else None
+        return MeasuredText(text, "gsm7", units, 1) if 0 < units <= MAX_SHORT_SEPTETS else None
     if normalize("NFC", text) != text:
         return None
     try:

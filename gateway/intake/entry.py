@@ -27,6 +27,7 @@ from gateway.intake.journal import (
     Submission,
     repeat_outcome,
 )
+from gateway.intake.journal_outcomes import Callback
 from gateway.intake.lookups import LookUps
 from gateway.intake.metrics import IntakeMetrics
 from gateway.intake.outcomes import (
@@ -181,7 +182,7 @@ class Intake:
             else:
                 answer(self._concluded(outcome, (prepared,), allowance, message_id))
 
-        refused = self._journal.enter(submission, _Callback(settled))
+        refused = self._journal.enter(submission, Callback(settled))
         if refused is not None:
             settled(refused)
         return True
@@ -389,23 +390,6 @@ class Intake:
         results = [result for result in item_results(prepared, client_refs) if result.error is not None]
         detail = f"{refused} of {len(prepared)} messages were refused{why}; none was accepted"
         return Refusal("batch_rejected", detail, faults[:MAX_SHOWN_FAULTS], results=results)
-
-
-class _Callback:
-    """Waits for the journal's outcome without a future: what is to be done with it is done at once."""
-
-    __slots__ = ("_settled",)
-
-    def __init__(self, settled: Callable[[JournalOutcome], None]) -> None:
-        self._settled: Callable[[JournalOutcome], None] | None = settled
-
-    def done(self) -> bool:
-        return self._settled is None
-
-    def set_result(self, outcome: JournalOutcome, /) -> None:
-        settled, self._settled = self._settled, None
-        if settled is not None:
-            settled(outcome)
 
 
 def _keyed(request: Request, route: str, body: bytes) -> KeyedRequest | None:

@@ -1,5 +1,6 @@
 """What the journal is bounded by, and what it answers; `gateway.intake.journal` gives these names on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gateway.intake.submission import Owners
@@ -47,3 +48,22 @@ class NotKept:
 
 
 JournalOutcome = Kept | KeyConflict | KeyInUse | NotKept
+
+
+class Callback:
+    """Waits for an outcome without a future: what is to be done with it is done at once, and raises nothing."""
+
+    __slots__ = ("_settled",)
+
+    def __init__(self, settled: Callable[[JournalOutcome], None]) -> None:
+        self._settled: Callable[[JournalOutcome], None] | None = settled
+
+    def done(self) -> bool:
+        """Tell whether the outcome was there."""
+        return self._settled is None
+
+    def set_result(self, outcome: JournalOutcome, /) -> None:
+        """Take the outcome, once."""
+        settled, self._settled = self._settled, None
+        if settled is not None:
+            settled(outcome)

@@ -11,16 +11,22 @@ Implemented by `gateway.store.webhooks` (endpoints, what people read, replay) an
 5. An event waits, or is over: `delivered` or `exhausted`. One that is exhausted keeps its body until the retention
    takes it, so that it can be replayed.
 6. Lists have a `limit` of at most 1,000 and go on from the last `id` seen.
-7. Every call has a deadline of its own and raises `TimeoutError` past it.
+7. Events that an endpoint took at their first attempt may be kept several to a row (`PostRow`); lists, timelines and
+   replays show each of them as an attempt of its own.
+8. Every call has a deadline of its own and raises `TimeoutError` past it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from struct import unpack
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from gateway.ports.bus import Transaction
 from gateway.ports.record_store import DeadRow
+
+POST_SLOT_MS = 4_000
+"""All events of a `PostRow` are about messages of one such span (by the time in their ids); a day is a number of them."""
 
 MAX_ENDPOINTS = 20
 """Most endpoints of one account."""
@@ -266,6 +272,33 @@ class AttemptRow(NamedTuple):
     body: bytes | None
 
 
+class PostRow(NamedTuple):
+    """One row of `webhook_posts`, in the order of its columns: events of one type and slot that one POST brought home.
+
+    They were taken at their first attempt. Event n (from 0) of the row has the attempt id `id` + n, so the last octet of
+    `id` is 0 and a row has at most 256. `first_message_id` is the smallest of `message_ids`; these and `event_ids` are 16
+    octets for each event, `event_ats` 8 (milliseconds since the epoch, most significant first).
+    """
+
+    id: UUID
+    first_message_id: UUID
+    endpoint_id: str
+    account_id: str
+    type: str
+    status_code: int
+    duration_ms: int
+    message_ids: bytes
+    event_ids: bytes
+    event_ats: bytes
+
+    def events(self) -> Iterator[tuple[UUID, UUID, UUID, int]]:
+        """Return (attempt id, message id, event id, time) of each event."""
+        number, message_ids, event_ids = self.id.int, self.message_ids, self.event_ids
+        for place, at in enumerate(unpack(f">{len(event_ids) // 16}q", self.event_ats)):
+            octets = slice(place * 16, place * 16 + 16)
+            yield UUID(int=number + place), UUID(bytes=message_ids[octets]), UUID(bytes=event_ids[octets]), at
+
+
 class Delay(NamedTuple):
     """A failed attempt's event: when it is due again."""
 
@@ -312,6 +345,9 @@ class DeliveryStore(Protocol):
 
     async def record(self, tx: Transaction, rows: Sequence[AttemptRow]) -> None:
         """Write attempts."""
+
+    async def record_posts(self, tx: Transaction, rows: Sequence[PostRow]) -> None:
+        """Write what was taken at the first attempt."""
 
     async def remove(self, tx: Transaction, ids: Sequence[int]) -> None:
         """Take events out that need no more attempts."""

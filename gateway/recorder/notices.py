@@ -43,6 +43,15 @@ class Nobody:
         return {}
 
 
+def who_wants(subscriptions: Subscriptions, states: Iterable[str]) -> list[str]:
+    """Return the accounts that want to know of any of the states, or of `submitted` where a final one may hide it."""
+    types = {MESSAGE_TYPE_BY_STATE[state] for state in states if state in MESSAGE_TYPE_BY_STATE}
+    if not types:
+        return []
+    types |= {ANY_TYPE, MESSAGE_TYPE_BY_STATE[State.SUBMITTED]}
+    return [account_id for account_id, wanted in subscriptions.items() if not types.isdisjoint(wanted)]
+
+
 def changes_of(rows: Iterable[MessageRow]) -> Iterator[StateChange]:
     """Return the changes of messages that were accepted in this very batch."""
     for row in rows:

@@ -8,8 +8,9 @@ late event of a message that is just being settled can cross that; PostgreSQL th
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
+from gateway.domain.lifecycle import State
 from gateway.ports.bus import Record, Transaction
 from gateway.ports.record_store import (
     Delivered,
@@ -18,10 +19,13 @@ from gateway.ports.record_store import (
     MessageRow,
     PlainReceipt,
     Settled,
+    StateChange,
     StateStore,
 )
 from gateway.recorder import notices
 from gateway.recorder.notices import Audience, Nobody
+
+_DELIVERED: Final = frozenset({State.DELIVERED.value})
 
 
 class FinalsCounter(Protocol):
@@ -52,10 +56,14 @@ class States:
     ) -> tuple[list[FinalCount], list[Record]]:
         """Move messages forward; return what became final, and the notices of that and of rows `inserted` before."""
         subscriptions = await self._audience.subscriptions()
-        if not (subscriptions or self._tells_origins):
-            return await self._store.patch_messages(tx, patches), []
-        finals, changes = await self._store.patch_and_tell(tx, patches, accounts=list(subscriptions))
-        changes += notices.changes_of(inserted)
+        accounts = notices.who_wants(subscriptions, {patch.state for patch in patches})
+        changes: list[StateChange] = []
+        if accounts or self._tells_origins:
+            finals, changes = await self._store.patch_and_tell(tx, patches, accounts=accounts)
+        else:
+            finals = await self._store.patch_messages(tx, patches)
+        if subscriptions or self._tells_origins:
+            changes += notices.changes_of(inserted)
         return finals, notices.records(changes, subscriptions, tells_origins=self._tells_origins)
 
     async def deliver(
@@ -65,9 +73,10 @@ class States:
         if not rows:
             return [], []
         subscriptions = await self._audience.subscriptions()
-        if not (subscriptions or self._tells_origins):
+        accounts = notices.who_wants(subscriptions, _DELIVERED)
+        if not (accounts or self._tells_origins):
             return await self._store.deliver(tx, rows), []
-        finals, changes = await self._store.deliver_and_tell(tx, rows, accounts=list(subscriptions))
+        finals, changes = await self._store.deliver_and_tell(tx, rows, accounts=accounts)
         return finals, notices.records(changes, subscriptions, tells_origins=self._tells_origins)
 
     async def settle(
@@ -77,9 +86,10 @@ class States:
         if not receipts:
             return Settled([], [], []), []
         subscriptions = await self._audience.subscriptions()
-        if not (subscriptions or self._tells_origins):
+        accounts = notices.who_wants(subscriptions, _DELIVERED)
+        if not (accounts or self._tells_origins):
             return await self._store.settle(tx, receipts, now_ms=now_ms, accounts=None), []
-        settled = await self._store.settle(tx, receipts, now_ms=now_ms, accounts=list(subscriptions))
+        settled = await self._store.settle(tx, receipts, now_ms=now_ms, accounts=accounts)
         return settled, notices.records(settled.changes, subscriptions, tells_origins=self._tells_origins)
 
     def count(self, finals: Iterable[FinalCount]) -> None:

@@ -13,9 +13,11 @@ import structlog
 
 from gateway.domain.ids import uuid7_floor, uuid7_time_ms
 from gateway.ports.store import Transactions
+from gateway.ports.webhook_store import POST_SLOT_MS
 from gateway.store.pool import pause
 from gateway.store.report_rollups import RemovedCounts
 from gateway.store.rows import DAY_MS, DEADLINE_S, day_floor
+from gateway.store.webhook_attempts import slot_ceiling, slot_floor
 
 _log = structlog.get_logger()
 
@@ -39,6 +41,12 @@ WHERE account_id = $1 AND id > $2 AND id < $3 AND id < '{ceiling}'{only} ORDER B
 """
 _DELETE: Final = """
 DELETE FROM {table} WHERE {key} = ANY ($1::uuid[]) AND {key} >= '{floor}' AND {key} < '{ceiling}'
+"""
+# Of the slots that the messages are in: nothing younger is in them, as the end of the retention is the end of one.
+_DELETE_POSTS: Final = """
+DELETE FROM webhook_posts
+WHERE account_id = $1 AND first_message_id >= $2 AND first_message_id < $3
+  AND first_message_id >= '{floor}' AND first_message_id < '{ceiling}'
 """
 _DELETE_WAITING: Final = """
 DELETE FROM webhook_backlog AS b
@@ -117,7 +125,8 @@ class AccountRetention:
 
     async def _clear(self, root: _Root, account_id: str, *, before_ms: int, until: float) -> bool:
         """Delete chunk by chunk; False when the time is up before the end."""
-        before = uuid7_floor(max(before_ms, 0))
+        before_ms = max(before_ms - before_ms % POST_SLOT_MS, 0)
+        before = uuid7_floor(before_ms)
         statement = _CHUNK.format(table=root.table, only=root.only, ceiling=day_floor(before_ms + DAY_MS))
         key = (account_id, root.table)
         deleted, is_done = 0, False
@@ -150,6 +159,12 @@ async def _delete(
     ceiling = day_floor(uuid7_time_ms(ids[-1]) + DAY_MS)
     # What an account's endpoint has not taken by now tells of nothing any more. The key begins with the endpoint.
     await tx.execute(_DELETE_WAITING, account_id, ids)
+    await tx.execute(
+        _DELETE_POSTS.format(floor=floor, ceiling=ceiling),
+        account_id,
+        slot_floor(ids[0]),
+        slot_ceiling(ids[-1]),
+    )
     # The row itself goes last, in the same transaction: an interrupted chunk is found again.
     for table, key in root.branches:
         await tx.execute(_DELETE.format(table=table, key=key, floor=floor, ceiling=ceiling), ids)

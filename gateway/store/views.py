@@ -1,8 +1,8 @@
 """What people read of messages: one message, its timeline, lists by filter; only ever their own account's.
 
-Implements `gateway.ports.ingress_store.MessageViews`. A timeline is put together from four tables: what intake
+Implements `gateway.ports.ingress_store.MessageViews`. A timeline is put together from five tables: what intake
 decided is in `messages`, submits and the receipt that decided in `submissions`, attempts to tell the account in
-`webhook_deliveries`, everything else in `message_events`.
+`webhook_deliveries` and `webhook_posts`, everything else in `message_events`.
 """
 
 import asyncio
@@ -12,10 +12,12 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.domain.ids import MAX_TIME_MS, uuid7_floor, uuid7_time_ms
+from gateway.domain.ids import MAX_TIME_MS, uuid7_floor
 from gateway.ports.ingress_store import EventPosition, EventView, MessageFilters, MessageView
 from gateway.ports.store import Transactions
+from gateway.ports.webhook_store import Attempt
 from gateway.store.rows import day_floor
+from gateway.store.webhook_attempts import attempts_of
 
 _DEADLINE_S: Final = 5.0
 _MAX_LIMIT: Final = 1000
@@ -54,11 +56,6 @@ FROM submissions WHERE message_id = $1 ORDER BY attempt, segment_index LIMIT $2
 """
 _EVENTS: Final = """
 SELECT log_offset, at, type, detail FROM message_events WHERE message_id = $1 ORDER BY log_offset LIMIT $2
-"""
-
-_WEBHOOKS: Final = """
-SELECT id, endpoint_id, type, attempt, state, status_code, duration_ms, error
-FROM webhook_deliveries WHERE message_id = $1 ORDER BY id LIMIT $2
 """
 
 _FINALS: Final = ("delivered", "undeliverable", "rejected", "expired", "failed", "cancelled", "unknown")
@@ -130,7 +127,7 @@ class PostgresViews:
                 return None
             submissions = await connection.fetch(_SUBMISSIONS, message_id, _MAX_SOURCE_ROWS)
             events = await connection.fetch(_EVENTS, message_id, _MAX_SOURCE_ROWS)
-            webhooks = await connection.fetch(_WEBHOOKS, message_id, _MAX_SOURCE_ROWS)
+            webhooks = await attempts_of(connection, message_id, limit=_MAX_SOURCE_ROWS)
         steps = _STEPS.decode(head["channels"]) if head["channels"] is not None else ()
         lines = sorted(
             [
@@ -254,21 +251,20 @@ def _tried_lines(
     yield at, seq + 1, "in_doubt" if outcome == "ambiguous" else outcome, result
 
 
-def _webhook_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[_Line]:
-    for row in rows:
+def _webhook_lines(attempts: Sequence[Attempt]) -> Iterator[_Line]:
+    for one in attempts:
         detail: dict[str, object] = {
-            "endpoint": row["endpoint_id"],
-            "event": row["type"],
-            "attempt": row["attempt"],
-            "state": row["state"],
-            "status_code": row["status_code"],
-            "dur_ms": row["duration_ms"],
+            "endpoint": one.endpoint_id,
+            "event": one.type,
+            "attempt": one.attempt,
+            "state": one.state,
+            "status_code": one.status_code,
+            "dur_ms": one.duration_ms,
         }
-        if row["error"]:
-            detail["error"] = row["error"]
+        if one.error:
+            detail["error"] = one.error
         # Attempts have no order of their own within a millisecond; the random end of the id keeps them apart.
-        seq = _SEQ_WEBHOOK + (row["id"].int & (_SEQ_WEBHOOK - 1))
-        yield uuid7_time_ms(row["id"]), seq, "webhook", detail
+        yield one.at, _SEQ_WEBHOOK + (one.id.int & (_SEQ_WEBHOOK - 1)), "webhook", detail
 
 
 def _event_lines(rows: Sequence[Mapping[str, Any]], steps: _Steps) -> Iterator[_Line]:

@@ -20,6 +20,7 @@ from gateway.ports.webhook_store import (
     EventRow,
     Health,
     LiveEndpoint,
+    PostRow,
 )
 from gateway.store import rows as common
 from gateway.store.rows import DEADLINE_S, by_meaning, storable
@@ -179,6 +180,13 @@ class PostgresDelivery:
                     await tx.copy_records_to_table(
                         "webhook_deliveries", records=rows, columns=AttemptRow._fields
                     )
+
+    async def record_posts(self, tx: Transaction, rows: Sequence[PostRow]) -> None:
+        """Write what was taken at the first attempt."""
+        if rows:
+            with by_meaning():
+                async with asyncio.timeout(DEADLINE_S):
+                    await tx.copy_records_to_table("webhook_posts", records=rows, columns=PostRow._fields)
 
     async def remove(self, tx: Transaction, ids: Sequence[int]) -> None:
         """Take events out that need no more attempts."""

@@ -6,14 +6,15 @@ command line and the timeline; delivery has statements of its own in `gateway.st
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
-from gateway.domain.ids import uuid7_time_ms
 from gateway.ports.store import Transactions
 from gateway.ports.webhook_store import (
     BY_ACCOUNT,
     CHANNEL,
+    DELIVERED,
     MAX_ENDPOINTS,
     Attempt,
     Endpoint,
@@ -24,11 +25,13 @@ from gateway.ports.webhook_store import (
     Waiting,
 )
 from gateway.store.rows import storable
+from gateway.store.webhook_attempts import ATTEMPT, attempt_of, attempts_at, attempts_of
 from gateway.store.webhook_delivery import chosen_of
 from gateway.store.webhook_replay import replay
 
 _DEADLINE_S: Final = 5.0
 _MAX_LIMIT: Final = 1000
+_ID: Final = attrgetter("id.int")
 
 _COLUMNS: Final = """
 e.id, e.account_id, e.url, e.types, e.description, e.batch_max, e.max_in_flight, e.created_at, e.updated_at,
@@ -76,10 +79,6 @@ _CHANGED: Final = (
     "WITH changed AS (UPDATE webhook_version SET version = version + 1) SELECT pg_notify($1, '')"
 )
 
-_ATTEMPT: Final = """
-id, message_id, endpoint_id, event_id, type, attempt, state, status_code, duration_ms, error FROM webhook_deliveries
-"""
-_ATTEMPTS_OF: Final = f"SELECT {_ATTEMPT} WHERE message_id = $1 ORDER BY id LIMIT $2"
 _WAITING: Final = """
 SELECT id, endpoint_id, event_id, type, subject_id, attempts, waits_since, due_at, last_error FROM webhook_backlog
 WHERE account_id = $1 AND endpoint_id = $2 AND id > $3 ORDER BY id LIMIT $4
@@ -190,16 +189,20 @@ class PostgresWebhooks:
                 arguments.append(value)
                 where.append(condition.format(len(arguments)))
         arguments.append(_clamp(limit))
-        statement = f"SELECT {_ATTEMPT} WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ${len(arguments)}"
+        statement = f"SELECT {ATTEMPT} WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ${len(arguments)}"
         async with asyncio.timeout(_DEADLINE_S), self._db.acquire() as connection:
             rows = await connection.fetch(statement, *arguments)
-        return [attempt_of(row) for row in rows]
+            found = [attempt_of(row) for row in rows]
+            if not states or DELIVERED in states:
+                found += await attempts_at(
+                    connection, account_id, endpoint_id, types=types, limit=_clamp(limit), before=before
+                )
+        return sorted(found, key=_ID, reverse=True)[: _clamp(limit)]
 
     async def attempts_of(self, subject_id: UUID, *, limit: int) -> list[Attempt]:
         """Return the attempts of a message's events at all its account's endpoints, the oldest first."""
         async with asyncio.timeout(_DEADLINE_S), self._db.acquire() as connection:
-            rows = await connection.fetch(_ATTEMPTS_OF, subject_id, _clamp(limit))
-        return [attempt_of(row) for row in rows]
+            return await attempts_of(connection, subject_id, limit=_clamp(limit))
 
     async def waiting(
         self, account_id: str, endpoint_id: str, *, limit: int, after: int = 0
@@ -237,23 +240,6 @@ class PostgresWebhooks:
                 await tx.execute(_CHANGED, CHANNEL)
             row = await tx.fetchrow(_GET, account_id, endpoint_id)
         return _endpoint(row) if row is not None else None
-
-
-def attempt_of(row: Mapping[str, Any]) -> Attempt:
-    """Return a row of `webhook_deliveries` as people see it."""
-    return Attempt(
-        row["id"],
-        uuid7_time_ms(row["id"]),
-        row["endpoint_id"],
-        row["event_id"],
-        row["type"],
-        row["message_id"],
-        row["attempt"],
-        row["state"],
-        row["status_code"],
-        row["duration_ms"],
-        row["error"],
-    )
 
 
 def _endpoint(row: Mapping[str, Any]) -> Endpoint:

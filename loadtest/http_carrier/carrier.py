@@ -222,6 +222,7 @@ class HttpCarrier:
             "statuses": {str(status): count for status, count in sorted(tally.statuses.items())},
             "codes": dict(tally.codes),
             "breaks": dict(tally.breaks),
+            "fallen": {name: chance.fallen for name, chance in self.orders.shares.items()},
             "connections": {"open": len(self._sessions), "made": tally.connections},
             "callbacks": self.outbox.report(),
             "waiting": {"answers": len(self._answers), "receipts_scheduled": len(self.outbox)},

@@ -10,7 +10,8 @@ The words are those of the message centre simulator (`loadtest.smsc.knobs`) wher
     disconnect_mix                       mix of before_read, after_read, mid_answer: where the connection ends
     garbage                              mix of octets, html, empty, cut_json, other_json, wrong_length: wrong answers
     unanswered                           share taken and never answered; silence "submits": all; "all": nothing is read
-    refuse                               new connections are refused
+    refuse                               new connections are refused, those that stand go on
+    outage                               new connections are refused and those that stand are cut: the carrier is gone
     slow_reader, slow_answer             octets a second, 0: as fast as it goes
     fail, fail_code, silent, late, read  shares of messages that fail, are never told of, told late, read; and the code
     receipts, hold_receipts              send receipts at all; keep them back, and let them go at once
@@ -113,6 +114,7 @@ class Orders:
             "fail_code": self.fail_code,
             "silence": self.silence,
             "refuse": self.refuses,
+            "outage": self.refuses,
             "slow_reader": self.slow_reader,
             "slow_answer": self.slow_answer,
             "windows": self.windows,
@@ -313,6 +315,16 @@ def _silence(orders: Orders, _: str, value: Any) -> Callable[[], None]:
     return change
 
 
+def _outage(orders: Orders, _: str, value: Any) -> Callable[[], None]:
+    refuse, cut = _acting("refuses")(orders, "refuse", value), _once(orders, "disconnect", value)
+
+    def change() -> None:
+        refuse()
+        cut()
+
+    return change
+
+
 def _once(orders: Orders, name: str, value: Any) -> Callable[[], None]:
     wanted = boolean(name, value)
     return lambda: orders.act(name, None) if wanted else None
@@ -335,6 +347,7 @@ KNOBS: Final[dict[str, Maker]] = {
     "fail_code": _count("fail_code", low=0, high=9_999_999),
     "silence": _silence,
     "refuse": _acting("refuses"),
+    "outage": _outage,
     "slow_reader": _octets_per_s("slow_reader"),
     "slow_answer": _octets_per_s("slow_answer"),
     "windows": _one_of("windows", ("known", "open")),

@@ -37,6 +37,7 @@ _NOTED: Final = {
 }
 """Findings that only matter where a promise says so."""
 _ALLOWED: Final = {
+    "in_doubt": "stuck: a fault cut off the answer to its submit, and no carrier had got it",
     "duplicated_by_fault": "doubled by a fault, of a class that may be",
     "callbacks_repeated": "told again; customers are told at least once",
 }
@@ -67,8 +68,11 @@ def conservation(run: Run) -> Html:
         [_named(name, meaning), count_text(finding_count(run.ledger, name))]
         for name, meaning in _COUNTED.items()
     ]
+    promised = {row.figure for row in run.promises if row.is_kept}
     rows = [
-        _finding_row(run.ledger, name, meaning, word, kind)
+        _finding_row(
+            run.ledger, name, meaning, *(("allowed", "allowed") if name in promised else (word, kind))
+        )
         for findings, word, kind in (
             (_BROKEN, "✗ not empty", "missed"),
             (_NOTED, "found", "allowed"),

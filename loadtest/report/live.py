@@ -30,6 +30,7 @@ _SHORT: Final = {
     "duplicated": "dup",
     "duplicated_by_fault": "dup by fault",
     "recovery_after_event": "recovery",
+    "takeover_after_event": "takeover",
 }
 
 Part = tuple[str, str]
@@ -159,7 +160,7 @@ class LiveView:
         parts = [
             f"{clock_text(second.t)}/{clock_text(self._duration_s)} {second.stage}",
             f"offered={second.offered} accepted={second.accepted} refused={second.refused}",
-            f"submitted={second.submitted} final={second.final} in_flight={second.in_flight}",
+            f"submitted={second.submitted} final={_plain(second.final)} in_flight={_plain(second.in_flight)}",
         ]
         if second.accept is not None:
             parts.append(f"accept_p99={second.accept.p99_ms:.1f}ms")
@@ -172,6 +173,10 @@ class LiveView:
         if totals.doubts:
             parts.append(f"INVALID? {'; '.join(totals.doubts)}")
         return " ".join(parts)
+
+
+def _plain(count: int | None) -> str:
+    return "?" if count is None else str(count)
 
 
 def _rates(second: Second) -> list[Part]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from loadtest.report.evidence import finding_count
-from loadtest.report.points import Values, column, thinned
+from loadtest.report.points import Values, column, spread, thinned
 from loadtest.report.sections import further_reasons, promise_value, target_text, verdict_sentence
 from loadtest.report.wording import change_text, clock_text, count_text, moment_text, seconds_text
 from loadtest.results import Results, Run, Verdict, read_results
@@ -97,7 +97,7 @@ def _heading(figure: "Figure", run: Run) -> None:
 
 def _rates(axes: "Axes", results: Results) -> None:
     seconds = results.seconds
-    series = [column(seconds, lambda one, name=name: getattr(one, name)) for name, _ in _LINES]  # type: ignore[misc]
+    series = [spread(column(seconds, lambda one, name=name: getattr(one, name))) for name, _ in _LINES]  # type: ignore[misc]
     _draw(axes, results, series, _LINES)
     axes.set_ylim(bottom=0)
     _title(axes, "Messages a second")

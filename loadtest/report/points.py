@@ -80,6 +80,21 @@ def column(seconds: Sequence[Second], get: Callable[[Second], float | None]) -> 
     return [get(second) for second in seconds]
 
 
+def spread(values: Values) -> Values:
+    """Return counts with those that stand for several seconds divided evenly over them; the sum stays.
+
+    A count after seconds without one is of all of them. What follows the last count is not known.
+    """
+    found: Values = []
+    waiting = 0
+    for value in values:
+        waiting += 1
+        if value is not None:
+            found += [value / waiting] * waiting
+            waiting = 0
+    return found + [None] * waiting
+
+
 def names_in(seconds: Sequence[Second], get: Callable[[Second], dict[str, Any] | None]) -> list[str]:
     """Return the keys of a table of each second, in the order in which they come up."""
     found: dict[str, None] = {}

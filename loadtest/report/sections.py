@@ -8,7 +8,7 @@ from typing import Final
 from loadtest.promises import FIGURES
 from loadtest.report.charts import Charts, Line
 from loadtest.report.markup import Child, Html, el, facts, joined, table
-from loadtest.report.points import column, names_in
+from loadtest.report.points import column, names_in, spread
 from loadtest.report.wording import (
     UNMEASURED,
     change_text,
@@ -121,7 +121,7 @@ def rates(results: Results, charts: Charts) -> Html:
         Line("offered", column(seconds, lambda one: one.offered), 1),
         Line("accepted", column(seconds, lambda one: one.accepted), 2),
         Line("submitted", column(seconds, lambda one: one.submitted), 3),
-        Line("final", column(seconds, lambda one: one.final), 4),
+        Line("final", spread(column(seconds, lambda one: one.final)), 4),
     ]
     note = "A second; submitted are segments at the carriers, the others messages."
     figure = charts.over_time(
@@ -139,7 +139,7 @@ def _bands(run: Run) -> Html | None:
     if not run.events:
         return None
     items = [
-        el("li", f"{clock_text(event.at_s)} to {clock_text(event.until_s)}: {event.what}")
+        el("li", f"{clock_text(event.at_s)} to {clock_text(event.until_s)}: {fault_text(event)}")
         for event in run.events
     ]
     return el("div", el("p", "Faults, shaded in every chart:"), el("ol", *items), class_="bands")
@@ -335,12 +335,17 @@ def recovery(run: Run) -> Html:
             event.carrier or UNMEASURED,
             clock_text(event.at_s),
             clock_text(event.until_s),
+            seconds_text(event.takeover_s) if event.takeover_s is not None else UNMEASURED,
             seconds_text(event.recovery_s) if event.recovery_s is not None else "not seen",
+            "nothing" if event.effect == "" else event.effect or UNMEASURED,
         ]
         for event in run.events
     ]
-    note = "Recovered means: carriers take the offered rate again. Counted from the end of the fault."
-    heads = ["Fault", "Carrier", "From", "To", "Recovered after"]
+    note = (
+        "Recovered means: carriers take the offered rate again, the one with the fault at least half of its share before. "
+        "Counted from the end of the fault. Taken over means: they take it while the fault lasts, counted from its begin."
+    )
+    heads = ["Fault", "Carrier", "From", "To", "Taken over after", "Recovered after", "Seen"]
     return _section("Recovery", table(heads, rows, numbers_from=2), el("p", note, class_="note"))
 
 

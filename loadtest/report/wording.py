@@ -16,6 +16,7 @@ _DURATIONS: Final = frozenset(
     (
         *(name for name in FIGURES if name.rpartition("_")[2] in ("p50", "p95", "p99")),
         "recovery_after_event",
+        "takeover_after_event",
     )
 )
 

@@ -17,7 +17,7 @@ import psutil  # type: ignore[import-untyped]  # it ships no types
 
 from loadtest.running.carriers import Carrier, Row
 from loadtest.running.children import Child, ChildError, Facts
-from loadtest.running.gateway import GatewayError, OwnGateway
+from loadtest.running.gateway import GatewayError, OwnGateway, until_signalled
 from loadtest.running.given import GivenGateway
 from loadtest.running.orders import Heard
 from loadtest.scenario import Scenario
@@ -145,6 +145,7 @@ class Bench:
         said = msgspec.json.decode(line, type=Heard)
         self._heard.requests += said.requests
         self._heard.events += said.events
+        self._heard.waited_s += said.waited_s
 
     def heard(self) -> Heard:
         """Return what the sink heard since the last call."""
@@ -158,6 +159,11 @@ class Bench:
             raise GatewayError("there are no callbacks to stop")
         sink.send(signal.SIGSTOP)
         return lambda: sink.send(signal.SIGCONT)
+
+    async def callbacks_stopped(self) -> None:
+        """Wait until the sink stands still. Raises GatewayError where it does not."""
+        if self._sink is not None:
+            await until_signalled([psutil.Process(self._sink.pid)], signal.SIGSTOP, part="callbacks")
 
     def processes(self) -> dict[str, list[psutil.Process]]:
         """Return our own helpers by name: the simulators, the sink and ourselves."""
@@ -178,6 +184,10 @@ class Bench:
         if carrier.is_ours:
             return lambda row: row.arrival_ns
         return lambda row: row.arrival_unix_ns - self._unix_offset_ns
+
+    def of_unix_ms(self, at_ms: int) -> int:
+        """Return a moment of the calendar by our monotonic clock."""
+        return at_ms * 1_000_000 - self._unix_offset_ns
 
     def trouble(self) -> str:
         """Return which of our own helpers has ended; empty while all are there."""

@@ -98,10 +98,20 @@ class AcceptedFile:
 
 
 class CarrierBooks:
-    """What one carrier took in a run. `to_ns` turns a row's time into ours; `is_ours`: nothing foreign may come."""
+    """What one carrier took in a run. `to_ns` turns a row's time into ours; `is_ours`: nothing foreign may come.
+
+    Receipts that left less than `early_ns` after their segment came are counted as early.
+    """
 
     def __init__(
-        self, *, nonce: str, start_ns: int, duration_s: float, to_ns: Callable[[Row], int], is_ours: bool
+        self,
+        *,
+        nonce: str,
+        start_ns: int,
+        duration_s: float,
+        to_ns: Callable[[Row], int],
+        is_ours: bool,
+        early_ns: int = 0,
     ) -> None:
         self._nonce = nonce
         self._start_ns = start_ns
@@ -112,6 +122,14 @@ class CarrierBooks:
         self.taken: list[Taken] = []
         self.taken_count = 0
         self.foreign_count = 0
+        self._early_ns = early_ns
+        self._rows = 0
+        self._early_rows = 0
+
+    @property
+    def early_share(self) -> float | None:
+        """Return the part of all segments whose receipt was early; None where nothing can be."""
+        return self._early_rows / self._rows if self._rows and self._early_ns else None
 
     @property
     def worst_second(self) -> int:
@@ -138,6 +156,8 @@ class CarrierBooks:
 
     def _take(self, row: Row, key: str, at_ns: int, whole: int) -> None:
         receipt_ns = NEVER if row.receipt_ns is None else row.receipt_ns
+        self._rows += 1
+        self._early_rows += receipt_ns != NEVER and receipt_ns - row.arrival_ns < self._early_ns
         if whole:
             self.taken += [Taken(key, at_ns, segment, receipt_ns) for segment in range(1, whole + 1)]
         else:
@@ -181,6 +201,7 @@ def close_books(
     wants_callbacks: bool,
     is_excused: Callable[[int], bool],
     still_waiting: Container[str] = frozenset(),
+    in_doubt: Container[str] = frozenset(),
 ) -> Closed:
     """Return the account of a run; `finals` are (message id, state, epoch ms)."""
     closed = Closed(Reconciliation(), receipt=histogram())
@@ -208,6 +229,7 @@ def close_books(
         is_excused=is_excused,
         observe=observe,
         still_waiting=still_waiting,
+        in_doubt=in_doubt,
     )
     return closed
 

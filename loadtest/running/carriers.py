@@ -24,7 +24,11 @@ _THROTTLED: Final = frozenset(
 
 
 class Counts(msgspec.Struct):
-    """What a carrier counted since its start: segments taken, throttled, refused; binds that are up now."""
+    """What a carrier counted since its start: segments taken, throttled, refused; binds that are up now.
+
+    `closed` connections and `binds_refused` count what faults do to connections, `unanswered` submits will never get a
+    response, `held` receipts are kept back now, `fallen` is how often each share of the simulator's faults fell.
+    """
 
     taken: int = 0
     throttled: int = 0
@@ -33,6 +37,37 @@ class Counts(msgspec.Struct):
     bound: int = 0
     statuses: dict[str, int] = {}
     next_number: int = 0
+    closed: int = 0
+    binds_refused: int = 0
+    unanswered: int = 0
+    held: int = 0
+    fallen: dict[str, int] = {}
+
+    @property
+    def failed(self) -> int:
+        """Return the submits that were answered and not taken."""
+        return self.throttled + self.refused
+
+    def since(self, base: "Counts") -> "Counts":
+        """Return what was counted since `base`; what is so now stays."""
+        return Counts(
+            taken=self.taken - base.taken,
+            throttled=self.throttled - base.throttled,
+            refused=self.refused - base.refused,
+            submits=self.submits - base.submits,
+            bound=self.bound,
+            statuses=_grown(self.statuses, base.statuses),
+            next_number=self.next_number,
+            closed=self.closed - base.closed,
+            binds_refused=self.binds_refused - base.binds_refused,
+            unanswered=self.unanswered - base.unanswered,
+            held=self.held,
+            fallen=_grown(self.fallen, base.fallen),
+        )
+
+
+def _grown(now: dict[str, int], base: dict[str, int]) -> dict[str, int]:
+    return {name: count - base.get(name, 0) for name, count in now.items() if count > base.get(name, 0)}
 
 
 class Place(msgspec.Struct):
@@ -138,7 +173,6 @@ class Carrier:
         taken = statuses.get("ESME_ROK", 0) if self.settings.kind == "smpp" else said["taken"]
         throttled = sum(count for name, count in statuses.items() if name in _THROTTLED)
         if self.settings.kind == "json":
-            throttled += said["statuses"].get("429", 0)
             statuses = {**{f"HTTP_{code}": n for code, n in said["statuses"].items()}, **statuses}
         submits = said["submits" if self.settings.kind == "smpp" else "messages"]
         answered = sum(said["statuses"].values()) if self.settings.kind == "smpp" else submits
@@ -151,6 +185,9 @@ class Carrier:
             bound=sum(bound),
             statuses=statuses,
             next_number=said["record"]["next_number"],
+            unanswered=said["unanswered"],
+            fallen=said.get("fallen", {}),
+            **(_of_centre(said) if self.settings.kind == "smpp" else _of_http(said)),
         )
 
     async def reset(self, http: aiohttp.ClientSession) -> None:
@@ -187,6 +224,25 @@ class Carrier:
         """End the simulator where we started it."""
         if self.child is not None:
             await self.child.stop(limit_s=5.0)
+
+
+def _of_centre(said: dict[str, Any]) -> dict[str, int]:
+    """Return what a message centre says of its connections and receipts."""
+    binds: dict[str, int] = said["binds"]
+    return {
+        "closed": sum(said["closes"].values()),
+        "binds_refused": sum(binds.values()) - binds.get("ESME_ROK", 0),
+        "held": said["waiting"]["receipts_held"],
+    }
+
+
+def _of_http(said: dict[str, Any]) -> dict[str, int]:
+    """Return the same of a carrier over HTTP."""
+    connections = said["connections"]
+    return {
+        "closed": connections["made"] - connections["open"],
+        "held": (said["callbacks"] or {}).get("waiting", 0),
+    }
 
 
 def _json_settings(port: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from uuid import UUID
 import aiohttp
 import asyncpg
 
-from loadtest.delays import parse_duration_ns
+from loadtest.delays import Delay, parse_duration_ns
 from loadtest.ledger import Accepted
 from loadtest.running.bench import Bench
 from loadtest.running.books import AcceptedFile, CarrierBooks, Closed, close_books, message_id, read_told
@@ -51,11 +51,13 @@ class BooksReading:
         self._nonce = nonce
         self._first_id = first_id
         self._told_from = told_from
+        self._in_doubt: set[str] = set()
 
     async def close(self, found: Measured) -> None:
         """Fill in `found.closed` and `found.carriers`; what cannot be read is said, and nothing is measured then."""
         try:
             still_waiting, finals = await self._of_gateway(found)
+            found.still_waiting = len(still_waiting)
             await self._of_carriers(found)
             await self._until_told(finals, limit_s=min(CALLBACKS_S, _drain_s(found)))
         except (
@@ -89,6 +91,12 @@ class BooksReading:
         await self._until_recorded(gateway, found)
         is_empty = await found.watch.has_empty_lanes()
         waiting = await gateway.waiting(self._first_id, has_empty_lanes=is_empty)
+        is_excused = excuse(bands_of(found.scenario.event), start_ns=found.start_ns)
+        self._in_doubt = {
+            message_id(one)
+            for one, at_ms in await gateway.in_doubt(self._first_id)
+            if is_excused(self._bench.of_unix_ms(at_ms))
+        }
         finals_of = await gateway.finals(self._first_id)
         return {message_id(one) for one in waiting}, [
             (message_id(one), state, at_ms) for one, state, at_ms in finals_of
@@ -125,6 +133,7 @@ class BooksReading:
                 duration_s=found.duration_s,
                 to_ns=self._bench.to_ns(carrier),
                 is_ours=carrier.is_ours,
+                early_ns=Delay(carrier.settings.receipts.delay).median_ns // 2,
             )
             async for rows in carrier.rows(self._bench.http):
                 await asyncio.to_thread(books.add, rows, by_ref=by_ref)
@@ -151,6 +160,7 @@ class BooksReading:
             wants_callbacks=self._bench.has_callbacks,
             is_excused=excuse(bands_of(found.scenario.event), start_ns=found.start_ns),
             still_waiting=still_waiting,
+            in_doubt=self._in_doubt,
         )
 
 

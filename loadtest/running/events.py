@@ -39,10 +39,14 @@ def what_of(event: EventSettings) -> str:
     return ", ".join(f"{name} = {str(value).lower()}" for name, value in (event.knobs or {}).items())
 
 
+def by_time(events: Sequence[EventSettings]) -> list[EventSettings]:
+    """Return the events as they begin."""
+    return sorted(events, key=lambda event: event.at_s)
+
+
 def bands_of(events: Sequence[EventSettings]) -> list[Band]:
     """Return the faults by time."""
-    found = [Band(one.at_s, one.at_s + one.for_s, what_of(one), one.carrier) for one in events]
-    return sorted(found, key=lambda band: band.at_s)
+    return [Band(one.at_s, one.at_s + one.for_s, what_of(one), one.carrier) for one in by_time(events)]
 
 
 def excuse(bands: Sequence[Band], *, start_ns: int) -> Callable[[int], bool]:
@@ -98,7 +102,7 @@ def check_parts(scenario: Scenario, *, is_ours: bool, simulators: Mapping[str, s
 
 
 class EventDesk:
-    """Does the faults of one load; `trouble` is what could not be done."""
+    """Does the faults of one load; `trouble` is what could not be done, `done` what parts were seen to do, by time and fault."""
 
     def __init__(self, bench: Bench, scenario: Scenario, http: aiohttp.ClientSession) -> None:
         self._bench = bench
@@ -107,6 +111,7 @@ class EventDesk:
         self._tasks: list[asyncio.Task[None]] = []
         self._resumes: list[Callable[[], None]] = []
         self.trouble: list[str] = []
+        self.done: dict[tuple[float, str], str] = {}
 
     def begin(self, start_ns: int) -> None:
         """Begin when the load does."""
@@ -138,8 +143,13 @@ class EventDesk:
         signum = signal.SIGKILL if event.kill is not None else signal.SIGSTOP
         if part == "callbacks":
             go_on = self._bench.stop_callbacks()
+            self._resumes.append(go_on)
+            await self._bench.callbacks_stopped()
         else:
             go_on = await self._bench.gateway.signal(self._http, part, signum)
+        self.done[event.at_s, what_of(event)] = (
+            "its processes ended" if event.kill is not None else "its processes stood still"
+        )
         if event.kill is not None:
             return
         self._resumes.append(go_on)

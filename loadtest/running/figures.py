@@ -10,6 +10,9 @@ MINUTE_S: Final = 60
 RECOVERED: Final = 0.9
 """Part of the offered rate that has to reach the carriers again for a fault to be over."""
 RECOVERY_WINDOW_S: Final = 3
+BACK: Final = 0.5
+"""Part of what a carrier took before its fault that it has to take again to be back."""
+BEFORE_S: Final = 10
 
 
 def highest_steady(steady: Sequence[tuple[float, float, float]]) -> list[tuple[int, int]]:
@@ -60,19 +63,34 @@ def contract_use(worst_second: int, *, mps: float) -> float:
 
 
 def recovery_s(
-    counts: Sequence[int], *, end_s: float, offered: Sequence[float], until_s: float
+    counts: Sequence[int],
+    *,
+    end_s: float,
+    offered: Sequence[float],
+    until_s: float,
+    own: Sequence[int] = (),
+    own_share: float = 0.0,
 ) -> float | None:
     """Return the seconds from the end of a fault until the offered rate reaches the carriers again.
 
     `offered` are segments offered by whole second. Three seconds on end have to bring nine tenths of what was offered
-    in them; None when they never did before `until_s`, the end of the load, where the rate ends anyway.
+    in them, and the carrier that the fault was at, of which `own` are the counts, half of the share that it had before:
+    else the others would hide that it never came back. None when that never was before `until_s`, the end of the load,
+    where the rate ends anyway. With the begin and the end of a fault it tells how long others took to take over.
     """
     last = min(int(until_s), len(counts), len(offered))
     for at in range(int(end_s), last - RECOVERY_WINDOW_S + 1):
         window = slice(at, at + RECOVERY_WINDOW_S)
-        if sum(counts[window]) >= RECOVERED * sum(offered[window]):
+        wanted = sum(offered[window])
+        if sum(counts[window]) >= RECOVERED * wanted and sum(own[window]) >= BACK * own_share * wanted:
             return max(0.0, at - end_s)
     return None
+
+
+def share_before(own: Sequence[int], *, at_s: float, offered: Sequence[float]) -> float:
+    """Return the part of what was offered that one carrier took in the ten seconds before a moment."""
+    window = slice(max(0, int(at_s) - BEFORE_S), int(at_s))
+    return min(1.0, ratio(sum(own[window]), sum(offered[window])) or 0.0)
 
 
 def ratio(part: float, whole: float) -> float | None:

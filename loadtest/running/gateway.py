@@ -29,6 +29,8 @@ ROLES: Final = ("api", "dispatch", "back")
 START_S: Final = 300.0  # a machine that others keep busy takes its time
 STOP_S: Final = 60.0
 COMMAND_S: Final = 120.0
+SIGNALLED_S: Final = 5.0
+SIGNALLED_LOOK_S: Final = 0.05
 MAX_LOG_OCTETS: Final = 32 << 20
 _BIN: Final = Path(sys.executable).parent
 _ASK: Final = aiohttp.ClientTimeout(total=3.0)
@@ -42,6 +44,16 @@ _OPEN: Final = (
     "SELECT count(*) FILTER (WHERE state_rank = 3) AS final, count(*) AS known FROM messages WHERE id >= $1"
 )
 _WAITING: Final = "SELECT id FROM messages WHERE id >= $1 AND state_rank < 2"
+# A submit without an answer, or what a process that was killed had claimed: nobody knows whether it was sent.
+_IN_DOUBT: Final = """
+SELECT found.id, max(found.at) AS at
+FROM (
+    SELECT message_id AS id, submitted_at AS at FROM submissions WHERE message_id >= $1 AND outcome = 'ambiguous'
+    UNION ALL
+    SELECT message_id, at FROM message_events WHERE message_id >= $1 AND type = 'in_doubt'
+) AS found JOIN messages AS m ON m.id = found.id
+WHERE m.state_rank < 3 GROUP BY found.id
+"""
 _DEFERRED: Final = "SELECT message_id AS id FROM deferred WHERE message_id >= $1"
 
 
@@ -195,7 +207,7 @@ class OwnGateway:
     async def signal(
         self, http: aiohttp.ClientSession, part: str, signum: signal.Signals
     ) -> Callable[[], None]:
-        """Send a signal to a part; return what sends SIGCONT to the same processes. Raises GatewayError."""
+        """Send a signal to a part and see it obeyed; return what sends SIGCONT to the same processes. Raises GatewayError."""
         if part == "postgres":
             targets = self._postgres()
             if signum == signal.SIGKILL:
@@ -204,15 +216,20 @@ class OwnGateway:
             targets = self.processes(await self.roles(http)).get(part, [])
         if not targets:
             raise GatewayError(f"the gateway has no part {part!r} that runs")
-        for process in targets:
-            with suppress(psutil.Error):
-                process.send_signal(signum)
 
         def go_on() -> None:
             for process in targets:
                 with suppress(psutil.Error):
                     process.send_signal(signal.SIGCONT)
 
+        try:
+            for process in targets:
+                with suppress(psutil.Error):
+                    process.send_signal(signum)
+            await until_signalled(targets, signum, part=part)
+        except BaseException:
+            go_on()  # nobody would know what to let go on
+            raise
         return go_on
 
     # -- what became of the messages -----------------------------------------------------------------
@@ -245,6 +262,16 @@ class OwnGateway:
         finally:
             await connection.close(timeout=5)
 
+    async def in_doubt(self, first_id: Any) -> list[tuple[Any, int]]:
+        """Return (id, epoch ms of the end) of open messages whose submit was never answered. Raises OSError, asyncpg's."""
+        connection = await self._connect()
+        try:
+            return [
+                (row["id"], row["at"]) for row in await connection.fetch(_IN_DOUBT, first_id, timeout=120)
+            ]
+        finally:
+            await connection.close(timeout=5)
+
     async def waiting(self, first_id: Any, *, has_empty_lanes: bool) -> set[Any]:
         """Return the ids that wait for a carrier. Raises OSError, asyncpg's.
 
@@ -256,6 +283,25 @@ class OwnGateway:
             return {row["id"] for row in await connection.fetch(statement, first_id, timeout=120)}
         finally:
             await connection.close(timeout=5)
+
+
+async def until_signalled(processes: Sequence[psutil.Process], signum: signal.Signals, *, part: str) -> None:
+    """Wait until SIGKILL has ended, or SIGSTOP has stopped, every process. Raises GatewayError where it has not."""
+    for _ in range(int(SIGNALLED_S / SIGNALLED_LOOK_S)):
+        if all(_obeys(one, signum) for one in processes):
+            return
+        await asyncio.sleep(SIGNALLED_LOOK_S)
+    raise GatewayError(f"{part} went on for {SIGNALLED_S:.0f} s after {signum.name}")
+
+
+def _obeys(process: psutil.Process, signum: signal.Signals) -> bool:
+    try:
+        status = process.status()
+    except psutil.Error:
+        return True  # it is gone
+    if signum == signal.SIGSTOP:
+        return bool(status in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE))
+    return bool(status in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)) or not process.is_running()
 
 
 def free_port() -> int:

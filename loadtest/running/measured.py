@@ -14,6 +14,8 @@ class Measured:
     """All that one load left to judge. `closed` is None where the run was interrupted or had nothing to reconcile.
 
     `trouble` is why nothing can be judged, `aborted` why the load ended before its time; `notes` are for people.
+    `not_done` are faults that could not be made, `done` what parts of the gateway were seen to do, by time and fault;
+    `still_waiting` is how many messages waited for a carrier at the end.
     """
 
     scenario: Scenario
@@ -29,4 +31,7 @@ class Measured:
     trouble: str = ""
     aborted: str = ""
     notes: list[str] = field(default_factory=list)
+    not_done: list[str] = field(default_factory=list)
+    done: dict[tuple[float, str], str] = field(default_factory=dict)
+    still_waiting: int | None = None
     load_before: float = 0.0

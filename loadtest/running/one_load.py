@@ -110,7 +110,7 @@ class OneLoad:
         finally:
             await desk.end()
             await process.child.stop(limit_s=2.0)
-        found.notes += desk.trouble
+        found.not_done, found.done = desk.trouble, desk.done
         if not found.is_interrupted and not found.trouble:
             files = [*waiting, AcceptedFile(path, self._nonce, kinds_of(order))]
             reading = BooksReading(

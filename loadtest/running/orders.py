@@ -66,7 +66,8 @@ class Account(Struct, tag="account", omit_defaults=True):
 
 
 class Heard(Struct, tag="heard", omit_defaults=True):
-    """What the sink of callbacks got in a second: POSTs and the final states they told."""
+    """What the sink of callbacks got in a second: POSTs, the final states they told, and how long it let them wait."""
 
     requests: int = 0
     events: int = 0
+    waited_s: float = 0.0

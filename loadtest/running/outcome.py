@@ -21,17 +21,19 @@ from loadtest.results import (
 )
 from loadtest.running.bench import Bench
 from loadtest.running.books import Closed, latency, merged
-from loadtest.running.events import bands_of
+from loadtest.running.events import Band, bands_of
 from loadtest.running.figures import (
     contract_use,
     highest_steady,
     mean_rate,
     ratio,
     recovery_s,
+    share_before,
     worst_minute,
 )
 from loadtest.running.gateway import OwnGateway
 from loadtest.running.measured import Measured
+from loadtest.running.proof import idle_faults
 from loadtest.running.usage import host_facts
 from loadtest.running.verdict import Conditions, judge_run
 
@@ -56,6 +58,7 @@ _OF_CARRIERS: Final = frozenset(
         "duplicated_by_fault",
         "wrong_order",
         "recovery_after_event",
+        "takeover_after_event",
         "throttled_ratio",
         "receipt_p95",
     )
@@ -72,17 +75,39 @@ def event_bands(found: Measured, counts: Sequence[int]) -> list[EventBand]:
     """Return the faults with the time that each took to be over."""
     load, per_message = found.load, found.scenario.load.text.segments_per_message
     offered = [load.rate_at(second + 0.5) * per_message for second in range(int(load.duration_s))]
-    return [
-        EventBand(
-            band.at_s,
-            band.until_s,
-            band.what,
-            band.carrier,
-            recovery_s(counts, end_s=band.until_s, offered=offered, until_s=load.duration_s),
-        )
-        for band in bands_of(found.scenario.event)
-        if band.at_s <= found.duration_s
-    ]
+    bands = [band for band in bands_of(found.scenario.event) if band.at_s <= found.duration_s]
+    return [_event_band(found, band, counts, offered) for band in bands]
+
+
+def _event_band(found: Measured, band: Band, counts: Sequence[int], offered: Sequence[float]) -> EventBand:
+    end_s = found.load.duration_s
+    takeover_s = None
+    own: Sequence[int] = ()
+    if band.carrier is None:
+        effect = found.done.get((band.at_s, band.what), "")
+    else:
+        effect = ", ".join(found.watch.faults[band.at_s, band.what, band.carrier].seen())
+        own = found.carriers[band.carrier].per_second if band.carrier in found.carriers else ()
+        if band.until_s > band.at_s:
+            until_s = min(band.until_s, end_s)
+            takeover_s = recovery_s(counts, end_s=band.at_s, offered=offered, until_s=until_s)
+    recovered_s = recovery_s(
+        counts,
+        end_s=band.until_s,
+        offered=offered,
+        until_s=end_s,
+        own=own,
+        own_share=share_before(own, at_s=band.at_s, offered=offered),
+    )
+    return EventBand(
+        band.at_s,
+        band.until_s,
+        band.what,
+        band.carrier,
+        recovery_s=recovered_s,
+        takeover_s=takeover_s,
+        effect=effect,
+    )
 
 
 def figures_of(
@@ -130,6 +155,14 @@ def _add_carriers(figures: dict[str, float | None], found: Measured, bands: Sequ
     )
     if bands and all(band.recovery_s is not None for band in bands):
         figures["recovery_after_event"] = max(band.recovery_s or 0.0 for band in bands)
+    lasting = _lasting(bands)
+    if lasting and all(band.takeover_s is not None for band in lasting):
+        figures["takeover_after_event"] = max(band.takeover_s or 0.0 for band in lasting)
+
+
+def _lasting(bands: Sequence[EventBand]) -> list[EventBand]:
+    """Return the faults of carriers that last for a time: others could take over meanwhile."""
+    return [band for band in bands if band.carrier is not None and band.until_s > band.at_s]
 
 
 def _unmeasured(bench: Bench, bands: Sequence[EventBand]) -> dict[str, str]:
@@ -146,6 +179,10 @@ def _unmeasured(bench: Bench, bands: Sequence[EventBand]) -> dict[str, str]:
         found.setdefault(
             "recovery_after_event", "the offered rate did not reach the carriers again before the load ended"
         )
+    if any(band.takeover_s is None for band in _lasting(bands)):
+        found.setdefault(
+            "takeover_after_event", "the offered rate did not reach the carriers while a fault was on"
+        )
     return found
 
 
@@ -159,7 +196,7 @@ def make_run(bench: Bench, found: Measured, *, overrides: Sequence[str], seed: i
     figures = figures_of(found, bands=bands, latencies=latencies, has_callbacks=bench.has_callbacks)
     figures |= dict.fromkeys(unmeasured)
     rows = verdict(scenario.promises, figures, target=scenario.target_per_s)
-    said, reasons = _judge(found, rows, unmeasured)
+    said, reasons = _judge(found, rows, unmeasured, idle_faults(found, bands))
     account = found.account
     late: list[float | None] = [*account.lateness_s] if account.lateness_s else [None, None, None]
     messages = account.accepted
@@ -204,7 +241,9 @@ def make_run(bench: Bench, found: Measured, *, overrides: Sequence[str], seed: i
     )
 
 
-def _judge(found: Measured, rows: list[Row], unmeasured: dict[str, str]) -> tuple[Verdict, list[str]]:
+def _judge(
+    found: Measured, rows: list[Row], unmeasured: dict[str, str], unfelt: list[str]
+) -> tuple[Verdict, list[str]]:
     if found.is_interrupted:
         return "INTERRUPTED", [
             f"The run was interrupted after {found.duration_s:.0f} s: nothing was reconciled and no promise judged."
@@ -221,6 +260,7 @@ def _judge(found: Measured, rows: list[Row], unmeasured: dict[str, str]) -> tupl
         aborted=found.aborted,
         refusals=account.reasons,
         unmeasured=unmeasured,
+        unfelt=unfelt,
     )
     return judge_run(rows, conditions)
 
@@ -271,7 +311,7 @@ def _carriers(found: Measured) -> dict[str, CarrierSummary]:
     summaries: dict[str, CarrierSummary] = {}
     for one in found.scenario.carrier:
         books = found.carriers.get(one.id)
-        statuses = found.watch.statuses(one.id)
+        statuses = found.watch.counted(one.id).statuses
         summaries[one.id] = CarrierSummary(
             mps=one.mps,
             binds=one.binds,

@@ -67,7 +67,9 @@ class Sink:
             told = [event.data.id for event in body.data if event.type in FINAL_TYPES]
         wait_ns = self._delay.draw_ns()
         if wait_ns:
+            start_ns = monotonic_ns()
             await asyncio.sleep(wait_ns / 1e9)
+            self.heard.waited_s += (monotonic_ns() - start_ns) / 1e9
         self.heard.requests += 1
         self.heard.events += len(told)
         self._record.write(self._encode((monotonic_ns(), told)) + b"\n")

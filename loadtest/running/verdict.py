@@ -25,6 +25,7 @@ class Conditions:
     """Under which a run was made. `foreign` and `idle` are parts of all cores, means over the load.
 
     `trouble` is why there is nothing to judge (target unreachable, generator died); empty where there is something.
+    `unfelt` are the faults of the scenario that did nothing: what was kept under them is not proved.
     """
 
     offered: int
@@ -36,6 +37,7 @@ class Conditions:
     aborted: str = ""
     refusals: Mapping[str, int] | None = None
     unmeasured: Mapping[str, str] | None = None
+    unfelt: Sequence[str] = ()
 
 
 def doubts(conditions: Conditions) -> list[str]:
@@ -74,6 +76,7 @@ def judge_run(
     missed = [row for row in rows if not row.is_kept]
     reasons = [_missed(row, conditions.unmeasured or {}) for row in missed]
     doubted = [_sentence(one) for one in doubts(conditions)]
+    unfelt = [_sentence(one) for one in conditions.unfelt]
     busy = starved(conditions)
     never = [row for row in missed if row.promise.figure in NEVER_EXCUSED and row.measured is not None]
     if never:
@@ -81,11 +84,13 @@ def judge_run(
     if conditions.aborted:
         return "FAIL", [_sentence(conditions.aborted), *reasons]
     if doubted:
-        return "INVALID", [*doubted, *([_sentence(busy)] if busy else []), *reasons]
+        return "INVALID", [*doubted, *([_sentence(busy)] if busy else []), *unfelt, *reasons]
     if missed and busy and all(row.measured is not None for row in missed):
-        return "INVALID", [_sentence(busy), *reasons]
+        return "INVALID", [_sentence(busy), *unfelt, *reasons]
     if missed:
-        return "FAIL", [*reasons, *_refusals(conditions)]
+        return "FAIL", [*reasons, *unfelt, *_refusals(conditions)]
+    if unfelt:
+        return "INVALID", unfelt
     if not rows:
         return "PASS", ["The scenario promises nothing."]
     return "PASS", [f"All {len(rows)} promises were kept." if len(rows) > 1 else "The promise was kept."]

@@ -13,6 +13,8 @@ from loadtest.arrivals import Load
 from loadtest.results import CarrierSecond, Percentiles, Second
 from loadtest.running.bench import Bench
 from loadtest.running.carriers import Carrier, Counts
+from loadtest.running.effects import CarrierFault
+from loadtest.running.events import by_time, what_of
 from loadtest.running.exposition import Growth, Reading, read
 from loadtest.running.load import LoadProcess
 from loadtest.running.usage import Busy, Usage
@@ -21,6 +23,7 @@ LOOK_S: Final = 0.4
 """Who does not answer within it is not waited for: there is another look a second later."""
 _PAGE: Final = aiohttp.ClientTimeout(total=LOOK_S)
 _FRESH_PROCESSES_S: Final = 5
+_FIRST_LOOKS: Final = 5
 _COSTLY_S: Final = 0.15
 """A scrape that takes longer is made every fifth second: it must not be what is measured."""
 
@@ -48,6 +51,7 @@ class Watch:
         self._counts: dict[str, Counts] = {}
         self._base: dict[str, Counts] = {}
         self._reading = Reading()
+        self._is_read = False
         self._last_cpu_s: dict[str, float] = {}
         self._last_ns = 0
         self._processes: dict[str, list[psutil.Process]] = {}
@@ -56,9 +60,15 @@ class Watch:
         self._costs_too_much = False
         self._busy_shares: list[float] = []
         self._foreign_shares: list[float] = []
+        self.faults = {
+            (one.at_s, what_of(one), one.carrier): CarrierFault(one.at_s, one.at_s + one.for_s, one.knobs)
+            for one in by_time(bench.scenario.event)
+            if one.knobs is not None and one.carrier is not None
+        }
         self.accepted = 0
         self.told = 0
         self.callback_requests = 0
+        self.callback_wait_s = 0.0
         self.errors = 0
         self.requests = 0
         self.cpu_s: dict[str, float] = {}
@@ -87,9 +97,9 @@ class Watch:
     @property
     def throttled_ratio(self) -> float | None:
         """Return the part of all submits that carriers throttled, since the start."""
-        submits = sum(one.submits - self._base[name].submits for name, one in self._counts.items())
-        throttled = sum(one.throttled - self._base[name].throttled for name, one in self._counts.items())
-        return throttled / submits if submits else None
+        several = [self.counted(name) for name in self._counts]
+        submits = sum(one.submits for one in several)
+        return sum(one.throttled for one in several) / submits if submits else None
 
     async def has_empty_lanes(self) -> bool:
         """Ask the gateway now whether nothing waits in its lanes; False where it does not say."""
@@ -97,18 +107,19 @@ class Watch:
         await self._look()
         return bool(self._reading.waiting) and not sum(self._reading.waiting.values())
 
-    def statuses(self, carrier: str) -> dict[str, int]:
-        """Return a carrier's answers since the start, by status."""
-        if carrier not in self._counts:
-            return {}
-        base = self._base[carrier].statuses
-        now = self._counts[carrier].statuses
-        return {name: count - base.get(name, 0) for name, count in now.items() if count > base.get(name, 0)}
+    def counted(self, carrier: str) -> Counts:
+        """Return what a carrier has counted since the start."""
+        return self._counts.get(carrier, Counts()).since(self._base.get(carrier, Counts()))
 
     async def begin(self) -> None:
-        """Note where everything stands before the load."""
-        await self._look()
+        """Note where everything stands before the load; what the gateway does not say now counts whole later."""
+        for _ in range(_FIRST_LOOKS):
+            self._costs_too_much = False
+            await self._look()
+            if self._is_read:
+                break
         self._base = dict(self._counts)
+        self._show_faults(0.0)
         self._final.add(self._reading.final)
         self._final.total = 0.0
         self._bench.heard()
@@ -118,13 +129,16 @@ class Watch:
         """Return the second that ends now, `at_s` after the start."""
         before = dict(self._counts)
         cpu, rss_mb = await self._look()
+        self._show_faults(at_s)
         tick, heard = self._process.taken_ticks(), self._bench.heard()
         self.accepted += tick.accepted
         self.told += heard.events
         self.callback_requests += heard.requests
+        self.callback_wait_s += heard.waited_s
         self.errors += tick.errors
         self.requests += tick.requests
-        final = int(self._final.add(self._reading.final))
+        is_read = self._is_read
+        final = int(self._final.add(self._reading.final)) if is_read else None
         carriers = {
             one.settings.id: self._carrier(one, before.get(one.settings.id)) for one in self._bench.carriers
         }
@@ -145,17 +159,24 @@ class Watch:
             submitted=sum(one.submitted for one in carriers.values()),
             final=final,
             told=heard.events,
-            in_flight=max(0, self.accepted - self.final),
+            in_flight=max(0, self.accepted - self.final) if is_read else None,
             accept=accept,
             accept_hdr=tick.accept_hdr,
             lateness_p99_ms=tick.lateness_p99_ms,
-            queue=dict(reading.waiting) or None,
-            oldest_s=None if reading.oldest_at is None else round(max(0.0, time() - reading.oldest_at), 3),
+            queue=(dict(reading.waiting) or None) if is_read else None,
+            oldest_s=None
+            if reading.oldest_at is None or not is_read
+            else round(max(0.0, time() - reading.oldest_at), 3),
             carriers=carriers,
             cpu=cpu,
             rss_mb=rss_mb,
             load1=psutil.getloadavg()[0],
         )
+
+    def _show_faults(self, at_s: float) -> None:
+        for (_, _, carrier), fault in self.faults.items():
+            if carrier in self._counts:
+                fault.look(at_s, self._counts[carrier])
 
     def _carrier(self, carrier: Carrier, before: Counts | None) -> CarrierSecond:
         name = carrier.settings.id
@@ -178,15 +199,20 @@ class Watch:
         counting = asyncio.gather(*(self._count(one) for one in bench.carriers))
         roles = await self._roles()
         await counting
+        is_read = False
         is_due = not self._costs_too_much or self._looks % _FRESH_PROCESSES_S == 0
         if is_due:
             started_ns = monotonic_ns()
             pages = bench.gateway.pages(roles)
             texts = await asyncio.gather(*(self._page(http, url) for url in pages.values()))
-            self._reading = read(dict(zip(pages, texts, strict=True)))
+            # Where one process did not answer its part would be missing in every sum.
+            is_read = bool(texts) and all(texts)
+            if is_read or any(texts):
+                self._reading = read(dict(zip(pages, texts, strict=True)))
             self.version = self._reading.version or self.version
             took_s = (monotonic_ns() - started_ns) / 1e9 / max(1, len(pages))
             self._costs_too_much = took_s > _COSTLY_S
+        self._is_read = is_read
         pids = {name: facts.get("pid") for name, facts in roles.items()}
         known = {name: several[0].pid for name, several in self._processes.items() if name in pids}
         if self._looks % _FRESH_PROCESSES_S == 0 or known != pids:

@@ -371,7 +371,6 @@ class MessageCentre:
         self.faults.timeline.cancel()
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
         for session in (*self.sessions.values(), *self.dead):
             session.drop()
 
@@ -387,6 +386,7 @@ class MessageCentre:
             "unix_offset_ns": self.unix_offset_ns,
             **self.tally.report(),
             "originated": self.originator.report(),
+            "fallen": {name: chance.fallen for name, chance in self.receipt_faults.shares.items()},
             "waiting": waiting,
             "connections": len(self.sessions),
             "bound": {account.system_id: account.session_count for account in self.accounts.values()},

@@ -7,7 +7,8 @@ receipts, hold_receipts   send receipts at all; keep them back, and let them go 
 receipts_lost, receipts_duplicated, receipts_reordered, receipts_first       shares; first: before the response
 fail                      share of the messages taken that end undeliverable
 receipts_on               "any", "same" or "other" bind than the one that submitted
-refuse_binds, refuse      answer binds with this status; refuse TCP connections
+refuse_binds, refuse      answer binds with this status; refuse TCP connections (those that stand go on)
+outage                    refuse TCP connections and cut those that stand: the carrier is gone
 silence                   "submits": they get no response; "all": connections hang, enquire_link included
 slow_reader               octets a second that are read of each connection, 0: as fast as it goes
 disconnect, unbind, half_open      once: cut, unbind, or leave dead without a goodbye every connection (disconnect = 2: two)
@@ -80,6 +81,7 @@ class SmscKnobs:
             "receipts_on": faults.receipts_on,
             "refuse_binds": c.status_name(refusal) if refusal else False,
             "refuse": centre.refuses,
+            "outage": centre.refuses,
             "slow_reader": centre.slow_reader,
             "silence": silence,
         }
@@ -201,6 +203,17 @@ def _set_refuse(centre: Centre, value: Any) -> Callable[[], None]:
     return change
 
 
+def _set_outage(centre: Centre, value: Any) -> Callable[[], None]:
+    wanted = boolean("outage", value)
+    refuse, cut = _set_refuse(centre, wanted), _disconnect(centre, wanted)
+
+    def change() -> None:
+        refuse()
+        cut()
+
+    return change
+
+
 def _set_slow_reader(centre: Centre, value: Any) -> Callable[[], None]:
     octets_per_s = number("slow_reader", value, low=0, high=1e9)
     return lambda: setattr(centre, "slow_reader", octets_per_s)
@@ -223,6 +236,7 @@ _CHANGES: Final[dict[str, Callable[[Centre, Any], Callable[[], None]]]] = {
     "refuse_binds": _set_refusal,
     "receipts_on": _set_receipts_on,
     "refuse": _set_refuse,
+    "outage": _set_outage,
     "slow_reader": _set_slow_reader,
     "half_open": _half_open,
     "silence": _set_silence,

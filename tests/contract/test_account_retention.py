@@ -73,6 +73,19 @@ async def delivery_to(back: BackHalf, message: Message) -> None:
         )
 
 
+async def taken_by_an_endpoint(back: BackHalf, *messages: Message) -> None:
+    ids = sorted(message.id for message in messages)
+    async with back.db.acquire() as connection:
+        await connection.execute(
+            "INSERT INTO webhook_posts VALUES ($1, $2, 'whk_1', $3, 'message.delivered', 200, 12, $4, $4, $5)",
+            new_uuid7(NOON, 1 << 8),
+            ids[0],
+            messages[0].account_id,
+            b"".join([one.bytes for one in ids]),
+            bytes(8 * len(ids)),
+        )
+
+
 async def waits(back: BackHalf, *messages: Message) -> None:
     """Let an event of each message wait for an endpoint of its account that does not answer."""
     async with back.db.acquire() as connection:
@@ -108,7 +121,12 @@ async def test_an_accounts_old_messages_go_with_all_that_hangs_on_them(back: Bac
     await waits(back, old[0], old[1], young)
     foreign = await delivered(back, "foreign", accepted_at=NOON - 3 * DAY, account_id="other")
     patient = await delivered(back, "patient", accepted_at=NOON - 3 * DAY, account_id="patient")
+    for messages in (old, [young], [foreign], [patient]):
+        await taken_by_an_endpoint(back, *messages)
     await retention(back).keep(now_ms=NOON)
+    async with back.db.acquire() as connection:
+        left = await connection.fetch("SELECT first_message_id FROM webhook_posts")
+    assert {row[0] for row in left} == {young.id, foreign.id, patient.id}
     for message in old:
         assert not any((await rows_of(back, message)).values())
     assert (await rows_of(back, young))["webhook_backlog"] == 1

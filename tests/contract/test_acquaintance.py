@@ -67,6 +67,27 @@ async def test_the_last_day_is_learned_at_first_and_then_what_is_new(db: Databas
     assert len(windows) == 1
 
 
+async def test_while_messages_of_people_wait_to_be_recorded_nobody_is_shut_out_for_what_they_may_say(
+    db: Database,
+) -> None:
+    clock = FixedClock()
+    known = Acquaintance("wa", windows=ServiceWindows())
+    waiting: list[int | None] = [NOON - 5_000]
+
+    async def waiting_since() -> int | None:
+        return waiting[0]
+
+    feed = AcquaintanceFeed(PostgresConversations(db), clock=clock, waiting_since=waiting_since)
+    feed.use({"wa": known})
+    await feed.look()
+    assert known.windows is not None
+    assert not known.windows.is_shut(ANA, asked_ms=NOON - 1_000, now_ms=NOON)
+    assert known.windows.is_shut(ANA, asked_ms=NOON - 6_000, now_ms=NOON)
+    waiting[0] = None
+    await feed.look()
+    assert known.windows.is_shut(ANA, asked_ms=NOON - 1_000, now_ms=NOON)
+
+
 async def test_after_the_database_was_away_nothing_in_between_is_missed(db: Database) -> None:
     clock = FixedClock()
     known, feed = following(db, clock)

@@ -102,9 +102,10 @@ class Desk:
         self.back = BackHalf(db, clock=self.clock)
         self.bus: PostgresBus = self.back.bus
         self.registry = CollectorRegistry()
+        self.appends = GroupAppend(self.bus, clock=self.clock, max_pending=500, deadline_s=2.0)
         self.callbacks = Callbacks(
             carrier_calls(settings_of()),
-            appends=GroupAppend(self.bus, clock=self.clock, max_pending=500, deadline_s=2.0),
+            appends=self.appends,
             clock=self.clock,
             metrics=CallbackMetrics(self.registry),
             body_deadline_s=0.5,
@@ -373,7 +374,9 @@ async def test_more_calls_than_may_wait_are_told_to_come_again(
 
     monkeypatch.setattr(desk.bus, "append", slow)
     first = [asyncio.create_task(desk.call([status("delivered")] * 50), name=f"call{n}") for n in range(10)]
-    await asyncio.sleep(0.05)  # all of them wait: the eleventh is one too many
+    async with asyncio.timeout(30):
+        while desk.appends.pending < 500:  # noqa: ASYNC110 - all of them wait: the eleventh is one too many
+            await asyncio.sleep(0.001)
     assert (await desk.call(status("delivered"))).status == 503
     go.set()
     assert [answer.status for answer in await asyncio.gather(*first)] == [200] * 10

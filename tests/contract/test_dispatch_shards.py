@@ -119,7 +119,7 @@ class Process:
 
     async def stop(self) -> None:
         self.supervisor.stop()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await self.running
         await self.db.close()
 
@@ -164,19 +164,19 @@ async def test_d3_p3_shards_move_with_joins_and_kills_within_the_rate_and_nothin
     ]
     await put(bus, messages)
     first = await Process(database_url, carrier, "host-a").start()
-    await until(lambda: first.shards == {0, 1, 2, 3}, within_s=10)
-    await until(lambda: len(carrier.times_ns) > RATE, within_s=10)
+    await until(lambda: first.shards == {0, 1, 2, 3}, within_s=30)
+    await until(lambda: len(carrier.times_ns) > RATE, within_s=30)
 
     second = await Process(database_url, carrier, "host-b").start()
-    await until(lambda: len(first.shards) == len(second.shards) == 2, within_s=10)
+    await until(lambda: len(first.shards) == len(second.shards) == 2, within_s=30)
     assert first.shards | second.shards == {0, 1, 2, 3}
-    await until(lambda: sum(len(link.written) for link in carrier.links[-2:]) > RATE // 2, within_s=10)
+    await until(lambda: sum(len(link.written) for link in carrier.links[-2:]) > RATE // 2, within_s=30)
 
     dead = second.shards
     before = carrier.counts
     await second.kill()
     killed_at = time.monotonic()
-    await until(lambda: first.shards == {0, 1, 2, 3}, within_s=20)
+    await until(lambda: first.shards == {0, 1, 2, 3}, within_s=30)
     taken_over_s = time.monotonic() - killed_at
     # Not the 10 s of a lease: its lifeline was cut with it.
     assert taken_over_s < 5
@@ -263,16 +263,16 @@ async def test_d3_one_that_only_lost_its_lifeline_keeps_its_shards(bus, database
             mark == marks[owner] for owner, _, mark in (await leases()).values()
         )
 
-    await until(lambda: len(first.shards) == len(second.shards) == 2, within_s=10)
-    await until(hold_marks, within_s=10)
+    await until(lambda: len(first.shards) == len(second.shards) == 2, within_s=30)
+    await until(hold_marks, within_s=30)
     before, mark = await leases(), second.lifeline.mark
     await db_rows(
         db,
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1",
         "host-b.lifeline",
     )
-    await until(lambda: second.lifeline.mark not in (None, mark), within_s=10)
-    await until(hold_marks, within_s=10)
+    await until(lambda: second.lifeline.mark not in (None, mark), within_s=30)
+    await until(hold_marks, within_s=30)
     assert {shard: one[:2] for shard, one in (await leases()).items()} == {
         shard: one[:2] for shard, one in before.items()
     }
@@ -297,7 +297,7 @@ async def test_leases_in_force_are_seen_by_all(db):  # noqa: F811
 async def test_order_in_the_database_reaches_the_link_and_the_report_comes_back(bus, database_url):  # noqa: F811
     carrier = Carrier()
     process = await Process(database_url, carrier, "host-a").start()
-    await until(lambda: process.supervisor.is_ready, within_s=10)
+    await until(lambda: process.supervisor.is_ready, within_s=30)
     controls = PostgresControls(process.db)
     await controls.give(Order(CARRIER, OrderKind.RATE, "", "40/s", "tariff", "ana", now_ms()))
     await controls.give(Order(CARRIER, OrderKind.HOLD_CLASS, "marketing", "", "quiet", "ana", now_ms()))
@@ -309,7 +309,7 @@ async def test_order_in_the_database_reaches_the_link_and_the_report_comes_back(
             for report in reports
         )
 
-    await until(is_reported, within_s=5)
+    await until(is_reported, within_s=30)
     await process.stop()
     assert await controls_of(database_url) == []
 

@@ -138,6 +138,21 @@ async def test_connections_are_refused_and_taken_again_on_the_same_port():
         other.channel.close()
 
 
+async def test_a_carrier_that_is_out_ends_its_connections_and_takes_none_until_it_is_back():
+    async with rig() as (carrier, _, client):
+        await client.post(message("78"))
+        carrier.set(outage=True)
+        await carrier.settled()
+        with pytest.raises(OSError):
+            await client.post(message("78"))
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", carrier.port)
+        carrier.set(outage=False)
+        await carrier.settled()
+        assert (await client.post(message("78"))).status == 200
+        assert carrier.record.next_number == 2
+
+
 async def test_a_slow_reader_leaves_octets_in_the_buffers_and_reads_them_in_the_end():
     async with rig(faults={"slow_reader": 1_000}) as (carrier, _, client):
         asked = asyncio.create_task(client.post(message("78", ref="x" * 150)))

@@ -1,5 +1,6 @@
 """The simulated WhatsApp Cloud API over real sockets: messages, windows, templates, media, limits, webhooks."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -89,6 +90,7 @@ async def test_a_window_closes_again():
     async with rig(kind="whatsapp", whatsapp=account) as (carrier, _, client):
         carrier.tell({"from": PERSON, "text": "hola"})
         await carrier.until(acknowledged(carrier, 1))
+        await asyncio.sleep(0.002)  # longer than the window
         assert await code(client, text()) == (400, 131047)
 
 

@@ -148,7 +148,7 @@ async def test_client_that_goes_away_before_its_answer_disturbs_nobody():
 async def test_an_idle_connection_is_closed_and_one_in_use_is_not():
     bench = Bench()
     async with listening(bench) as server:
-        server._server.config.timeout_keep_alive = 0.3
+        server._server.config.timeout_keep_alive = 1.0
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         raw = Raw(reader, writer)
         for _ in range(2):
@@ -156,7 +156,7 @@ async def test_an_idle_connection_is_closed_and_one_in_use_is_not():
             assert (await raw.answer())[0] == 202
         bench.database.hold = asyncio.Event()
         raw.send(posted())
-        await asyncio.sleep(0.5)  # longer than an idle one may be: this one waits for its answer
+        await asyncio.sleep(1.2)  # longer than an idle one may be: this one waits for its answer
         bench.database.hold.set()
         assert (await raw.answer())[0] == 202
         assert await raw.is_closed()

@@ -165,11 +165,11 @@ async def test_3_the_binds_of_a_carrier_share_the_load(rig):
 
 
 async def test_3_the_rate_is_waited_for_and_named(rig):
-    async with a_link(rig, rate="10/s", burst=0) as harness:
+    async with a_link(rig, rate="1/s", burst=0) as harness:
         harness.submit()
         permit = harness.ready()
         assert permit.reason == "carrier_rate"
-        assert 0 < permit.wait_ns <= 100_000_000
+        assert 0 < permit.wait_ns <= 1_000_000_000
 
 
 async def test_g3_a_throttle_answer_holds_only_the_bind_that_got_it(rig):
@@ -292,7 +292,8 @@ async def test_8_h9_after_a_lost_connection_submits_go_on(rig):
         harness.submit()
         await harness.settled()
         rig.drop()
-        await asyncio.sleep(0.02)
+        for _ in range(20):  # turns of the loop, however long they take: both ends live in it
+            await asyncio.sleep(0.001)
         await harness.bound()
         harness.submit()
         await harness.settled(2)

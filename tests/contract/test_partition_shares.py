@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
-from structlog.testing import capture_logs
 
 from gateway.bus import topics
 from gateway.bus.postgres import PostgresBus
@@ -16,11 +15,13 @@ from gateway.bus.reader_metrics import ReaderMetrics
 from gateway.bus.sharing import LeasedShare, PartitionShares
 from gateway.ports.bus import Commit, Record
 from gateway.ports.clock import SystemClock
+from gateway.runtime.wiring import topics as wiring
 from gateway.runtime.wiring.topics import open_topics
 from gateway.settings import Settings, SettingsError
 from gateway.store.leases import PostgresLeases, PostgresMembers
 from gateway.store.messages import PostgresMessages
 from gateway.store.pool import Database
+from tests.support.heard import heard
 from tests.support.postgres import until
 
 pytestmark = pytest.mark.postgres
@@ -236,7 +237,7 @@ async def test_topics_grow_where_nobody_else_runs_and_nothing_is_unread(bus, db)
     members = PostgresMembers(db)
     await opened(bus, db, "first")
     assert bus.partitions(topics.EVENTS) == 1
-    with capture_logs() as logs:
+    with heard(wiring, logger="log") as logs:
         await opened(bus, db, "second", events=3)
     assert bus.partitions(topics.EVENTS) == 1
     assert [(one["event"], one["running"]) for one in logs] == [("bus.not_grown", ["back:first"])]
@@ -244,7 +245,7 @@ async def test_topics_grow_where_nobody_else_runs_and_nothing_is_unread(bus, db)
     await members.leave("back", owner="second")
 
     await bus.append([Record(topics.EVENTS, b"k", b"v")])
-    with capture_logs() as logs:
+    with heard(wiring, logger="log") as logs:
         await opened(bus, db, "third", events=3)
     assert [(one["event"], one["unread"]) for one in logs] == [("bus.not_grown", {topics.EVENTS: 1})]
     await members.leave("back", owner="third")

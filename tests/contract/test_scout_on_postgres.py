@@ -65,7 +65,7 @@ async def test_p8_small_accounts_pass_a_campaign_and_a_crash_loses_and_doubles_n
         rig.link.script = lambda segment: (
             None if segment.message.account_id == "b" and len(of("b")) > 50 else accepted(1)
         )
-        await until(lambda: len(of("b")) > 50, within_s=10)
+        await until(lambda: len(of("b")) > 50, within_s=60)
 
         async def is_stored() -> bool:
             return any(first >= BACKLOG for first, _ in (await rig.stored_position(message_class)).completed)
@@ -85,7 +85,7 @@ async def test_p8_small_accounts_pass_a_campaign_and_a_crash_loses_and_doubles_n
             done = {decode(stored.value).message_id for stored in events}
             return done >= {*ids["b"], *ids["c"]}
 
-        await until(is_through, within_s=10)
+        await until(is_through, within_s=60)
         assert len(before) + len(of("campaign")) < BACKLOG * 0.8
         # and nothing that its class protects was submitted twice.
         after = Counter(segment.message.id for segment in written)

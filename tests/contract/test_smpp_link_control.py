@@ -159,6 +159,7 @@ async def test_11_a_bind_that_does_not_come_back_ends_the_row():
         await bound(harness, 2)
         harness.mc.bind_status = {c.BIND_TRANSCEIVER: c.ESME_RSYSERR}
         harness.link.reconnect()
+        await harness.mc.until(lambda: "peer_unbound" in harness.mc.ends)
         await asyncio.sleep(0.5)
         assert state(harness, "trx2") is BindState.BOUND
         assert harness.mc.ends.count("peer_unbound") == 1

@@ -32,6 +32,7 @@ from gateway.settings import SmppServerTlsSettings
 from gateway.smppd.origin import read_origin
 from gateway.store.smpp_credentials import CredentialDraft
 from tests.support.esme import NUMBER, Esme, a_submit, an_esme
+from tests.support.postgres import until
 from tests.support.smppd import ServerRig, a_database, a_shared_rig, add_credential
 
 pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="module")]
@@ -235,7 +236,7 @@ async def test_h13_wrong_password_unknown_name_and_disabled_are_answered_alike(r
         assert await esme.bind(name, password) == c.ESME_RINVPASWD
         took[name] = loop.time() - started
         await esme.until(lambda esme=esme: esme.closed)
-    assert all(0.045 <= one < 0.5 for one in took.values()), took
+    assert all(0.045 <= one < 5 for one in took.values()), took
     assert rig.sample("smpp_server_binds_total", result="credentials") == 3
 
 
@@ -352,9 +353,10 @@ async def test_h1_a_receiver_submits_nothing_and_a_second_bind_changes_nothing(r
             (esme, BindTransceiver(system_id="acme", password="secret"), c.ESME_RALYBND),
         ):
             one.transport._transport.write(encode(pdu, sequence_number=0x9000_0001))
-            seen = one.transport.connection.counters.unexpected_answers
-            await asyncio.sleep(0.05)
-            assert one.transport.connection.counters.unexpected_answers == seen + 1, status
+            counters = one.transport.connection.counters
+            seen = counters.unexpected_answers
+            await until(lambda counters=counters, seen=seen: counters.unexpected_answers > seen)
+            assert counters.unexpected_answers == seen + 1, status
         assert (await esme.submit()).command_status == 0
 
 
@@ -362,7 +364,7 @@ async def test_h12_a_connection_without_bind_is_closed(db):
     async with ServerRig(db, session_init_s=0.2).running() as rig:
         esme = Esme()
         await esme.connect(rig.port)
-        await esme.until(lambda: esme.closed, limit_s=2)
+        await esme.until(lambda: esme.closed)
         assert rig.sample("smpp_server_sessions", state="open") == 0
 
 

@@ -226,7 +226,7 @@ async def test_h15_a_customer_who_does_not_answer_has_a_bounded_window_and_slows
             told = await add_receipts(rig, "acme", 500)
             await esme.heard(500)
             assert ids(esme) == told
-            assert loop.time() - started < 5
+            assert loop.time() - started < 15  # the other does not answer at all
             assert (await esme.submit()).command_status == 0
         assert len(stuck.receipts) == 10
         in_memory = rig.customers["stuck"].receipts
@@ -244,7 +244,9 @@ async def test_h15_an_answer_that_comes_too_late_ends_the_receipt_all_the_same(d
             esme.answer = lambda _: None
             await esme.heard(1)
             await until(
-                lambda: rig.sample("smpp_server_receipts_total", result="unanswered"), limit_s=5, every_s=0.01
+                lambda: rig.sample("smpp_server_receipts_total", result="unanswered"),
+                limit_s=30,
+                every_s=0.01,
             )
             esme.answer_all()
             await until_empty(rig)

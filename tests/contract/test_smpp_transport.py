@@ -233,16 +233,18 @@ def a_client(events):
 async def closed(*transports):
     for transport in transports:
         transport.abort()
-        await asyncio.wait_for(transport.closed, 2)
+        await asyncio.wait_for(transport.closed, 30)
 
 
 async def test_both_ends_of_a_connection_have_nodelay():
     accepted, events = [], []
     server = await a_server(accepted)
     client = await connect(
-        "127.0.0.1", server.sockets[0].getsockname()[1], factory=lambda: a_client(events), timeout_s=2
+        "127.0.0.1", server.sockets[0].getsockname()[1], factory=lambda: a_client(events), timeout_s=30
     )
-    await asyncio.sleep(0.01)
+    async with asyncio.timeout(30):
+        while not accepted or accepted[0]._transport is None:  # noqa: ASYNC110 - it has no event for it
+            await asyncio.sleep(0.001)
     for transport in (client, accepted[0]):
         sock = transport._transport.get_extra_info("socket")
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
@@ -302,17 +304,22 @@ async def test_tls_verifies_the_peer_and_binds(certificate):
     port = server.sockets[0].getsockname()[1]
     tls = TlsSettings(ca_file=str(certificate / "cert.pem")).client_context()
     client = await connect(
-        "127.0.0.1", port, factory=lambda: a_client(events), timeout_s=2, tls=tls, server_hostname="localhost"
+        "127.0.0.1",
+        port,
+        factory=lambda: a_client(events),
+        timeout_s=30,
+        tls=tls,
+        server_hostname="localhost",
     )
     bound = asyncio.Event()
     client._on_events = lambda heard: (events.extend(heard), bound.set())
     client.connection.send_bind(BindTransceiver(system_id="e"), now_ns=time.monotonic_ns())
     client.flush_soon()
-    await asyncio.wait_for(bound.wait(), 2)
+    await asyncio.wait_for(bound.wait(), 30)
     assert isinstance(events[0], Bound)
     await closed(client, accepted[0])
     with pytest.raises(ssl.SSLError):
         await connect(
-            "127.0.0.1", port, factory=lambda: a_client([]), timeout_s=2, tls=TlsSettings().client_context()
+            "127.0.0.1", port, factory=lambda: a_client([]), timeout_s=30, tls=TlsSettings().client_context()
         )
     server.close()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from loadtest.faults import parse_timeline
 from loadtest.http_client import HttpChannel, parse_url
 from loadtest.smsc.service import running_smsc
 from loadtest.smsc.settings import SmscSettings
@@ -59,6 +60,22 @@ async def test_connections_are_refused_and_taken_again_on_the_same_port():
             pass
 
 
+async def test_a_carrier_that_is_out_ends_its_connections_and_takes_none_until_it_is_back():
+    async with rig() as smsc, bound(smsc) as esme:
+        steps = [{"at": "0", "for": "1h", "set": {"outage": True}}]
+        smsc.centre.faults.timeline.start(parse_timeline(steps, knobs=smsc.centre.faults.knobs))
+        await asyncio.wait_for(asyncio.shield(esme.transport.closed), 10)
+        await smsc.listener.settled()
+        with pytest.raises(OSError):
+            await Esme().connect(smsc.smpp_port)
+        stats = smsc.centre.stats()
+        assert (stats["bound"], sum(stats["closes"].values())) == ({"acme": 0}, 1)
+        smsc.centre.faults.timeline.cancel()
+        await smsc.listener.settled()
+        async with bound(smsc) as other:
+            assert (await other.submit()).command_status == 0
+
+
 async def test_a_half_open_connection_says_nothing_and_its_receipt_goes_to_the_next_bind():
     async with rig(faults={"hold_receipts": True}) as smsc, bound(smsc) as esme:
         assert (await esme.submit(**WITH_RECEIPT)).command_status == 0
@@ -90,6 +107,8 @@ async def test_receipts_are_lost_and_duplicated_by_their_shares():
         await esme.submit(**WITH_RECEIPT)
         set_faults(smsc, receipts_lost=0, receipts_duplicated=1)
         answer = await esme.submit(**WITH_RECEIPT)
+        fallen = smsc.centre.stats()["fallen"]
+        assert (fallen["receipts_lost"], fallen["receipts_duplicated"], fallen["fail"]) == (1, 1, 0)
         await esme.heard(2)
         assert ids_of(esme) == [answer.message_id] * 2
 

@@ -34,7 +34,7 @@ class RawEsme:
         self.sequence = 0
 
     async def frame(self) -> Any:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not self._frames:
                 data = await self._reader.read(65_536)
                 assert data, "the simulator closed the connection"
@@ -65,7 +65,7 @@ class RawEsme:
 
     async def receipt(self) -> p.DeliverSm:
         """Wait for the next receipt: an enquire_link brings the loop on."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not self.receipts:
                 await self.ask(p.EnquireLink())
                 await asyncio.sleep(0.005)

@@ -62,7 +62,7 @@ class Esme:
         args = {"source_addr": "12345", "short_message": b"hola", "registered_delivery": True} | fields
         self.client.send_message(destination_addr=destination, **args)
 
-    def read_until(self, is_done: Callable[["Esme"], bool], *, timeout_s: float = 5) -> None:
+    def read_until(self, is_done: Callable[["Esme"], bool], *, timeout_s: float = 30) -> None:
         deadline = time.monotonic() + timeout_s
         while not is_done(self):
             assert time.monotonic() < deadline, f"heard only {self.arrivals}"
@@ -94,7 +94,7 @@ async def esme(smsc: Any, **given: Any) -> AsyncIterator[Esme]:
 
 
 async def eventually(is_true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not is_true():  # noqa: ASYNC110  # the simulator has no hook to wait on, on purpose
             await asyncio.sleep(0.01)
 

@@ -17,9 +17,10 @@ from gateway.ports.webhook_store import (
     EndpointSettings,
     EventRow,
     Health,
+    PostRow,
     ReplayFilter,
 )
-from gateway.store import messages, webhook_delivery, webhooks
+from gateway.store import messages, webhook_attempts, webhook_delivery
 from gateway.store.partitions import Partitions
 from gateway.store.pool import Database
 from gateway.store.webhook_delivery import PostgresDelivery
@@ -262,6 +263,117 @@ async def test_attempts_are_listed_by_endpoint_and_by_message(
     assert [one.attempt for one in await store.attempts_of(subject(1), limit=9)] == [1, 2]
 
 
+def post(*numbers: int, at: int, **changes) -> PostRow:
+    """Events of these subjects that one POST brought home."""
+    ids = [subject(number) for number in numbers]
+    base = PostRow(
+        new_uuid7(at, 7 << 8),
+        min(ids),
+        WHK,
+        "acme",
+        "message.delivered",
+        200,
+        12,
+        b"".join([one.bytes for one in ids]),
+        b"".join([derived_uuid(one, "message.delivered").bytes for one in ids]),
+        b"".join([(NOON + number).to_bytes(8, "big") for number in numbers]),
+    )
+    return base._replace(**changes)
+
+
+async def test_attempts_that_share_a_row_are_listed_one_by_one_among_the_others(
+    db: Database, store: PostgresWebhooks, delivery: PostgresDelivery
+) -> None:
+    async with db.transaction() as tx:
+        await delivery.record(
+            tx, [attempt(9, DELIVERED, at=NOON + 200), attempt(2, DELIVERED, at=NOON + 400)]
+        )
+        await delivery.record_posts(
+            tx,
+            [
+                post(3, 1, 2, 4, at=NOON + 300),
+                post(5, 6, 7, at=NOON + 100),
+                post(1, 2, 3, at=NOON + 50, endpoint_id=OTHER),
+                post(1, 2, 3, at=NOON + 60, type="message.failed"),
+            ],
+        )
+    which = {"types": ["message.delivered"]}
+    whole = await store.attempts("acme", WHK, limit=99, **which)
+    assert [one.subject_id for one in whole] == [subject(n) for n in (2, 4, 2, 1, 3, 9, 7, 6, 5)]
+    assert {(one.attempt, one.state, one.status_code, one.duration_ms) for one in whole} == {
+        (1, DELIVERED, 200, 12)
+    }
+    for size in (1, 2, 3):
+        paged, before = [], None
+        while page := await store.attempts("acme", WHK, limit=size, before=before, **which):
+            paged += page
+            before = page[-1].id
+        assert paged == whole
+    assert len(await store.attempts("acme", WHK, limit=99)) == 12
+    assert await store.attempts("acme", WHK, states=["failed"], limit=99) == []
+    assert await store.attempts("other", WHK, limit=99) == []
+    of_one = await store.attempts_of(subject(2), limit=9)
+    assert [(one.at, one.endpoint_id, one.type) for one in of_one] == [
+        (NOON + 50, OTHER, "message.delivered"),
+        (NOON + 60, WHK, "message.failed"),
+        (NOON + 300, WHK, "message.delivered"),
+        (NOON + 400, WHK, "message.delivered"),
+    ]
+    assert await store.attempts_of(subject(11), limit=9) == []
+
+
+async def test_what_was_taken_at_once_stands_in_the_way_of_a_replay_and_can_be_replayed_itself(
+    db: Database, store: PostgresWebhooks, delivery: PostgresDelivery
+) -> None:
+    await a_live_one(store)
+    back = await BackHalf(db).start()
+    ours = [await back.submitted(key) for key in "abcd"]
+    await back.put_receipts(*[receipt(key) for key in "abcd"])
+    await back.turn()
+    events = [derived_uuid(one.id, "message.delivered") for one in ours]
+    row = post(1, 2, 3, 4, at=NOON + 100)._replace(
+        first_message_id=min(one.id for one in ours),
+        message_ids=b"".join([one.id.bytes for one in ours]),
+        event_ids=b"".join([one.bytes for one in events]),
+    )
+    async with db.transaction() as tx:
+        # Given up before a crash, and taken after it.
+        await delivery.record(
+            tx,
+            [attempt(1, EXHAUSTED, at=NOON + 90, message_id=ours[0].id, event_id=events[0], body=b"{}")],
+        )
+        await delivery.record_posts(tx, [row])
+        # Replayed and taken since.
+        await delivery.record(
+            tx, [attempt(2, DELIVERED, at=NOON + HOUR, message_id=ours[1].id, event_id=events[1])]
+        )
+    lost = ReplayFilter(NOON)
+    assert (await store.replay("acme", WHK, lost, limit=9, now_ms=NOON + HOUR)).events == 0
+    taken = ReplayFilter(NOON, NOON + 200, states=(DELIVERED,))
+    one = await store.replay("acme", WHK, replace(taken, event_ids=(events[2],)), limit=9, now_ms=NOON + HOUR)
+    assert (one.events, one.is_complete) == (1, True)
+    rest = await store.replay("acme", WHK, taken, limit=9, now_ms=NOON + HOUR)
+    assert (rest.events, rest.is_complete) == (2, True)
+    waits = await store.waiting("acme", WHK, limit=9)
+    assert {row.event_id for row in waits} == {events[0], events[2], events[3]}
+    assert (await store.replay("other", WHK, taken, limit=9, now_ms=NOON + HOUR)).events == 0
+
+
+async def test_no_event_is_left_out_where_a_replay_stops_within_a_millisecond(
+    db: Database, store: PostgresWebhooks, delivery: PostgresDelivery
+) -> None:
+    await a_live_one(store)
+    async with db.transaction() as tx:
+        await delivery.record(
+            tx,
+            [attempt(n, EXHAUSTED, at=NOON + (1 if n < 2 else 2), body=b"{}") for n in range(1, 5)],
+        )
+    first = await store.replay("acme", WHK, ReplayFilter(NOON), limit=3, now_ms=NOON + HOUR)
+    assert (first.events, first.is_complete) == (1, False)
+    then = await store.replay("acme", WHK, ReplayFilter(first.next_since), limit=3, now_ms=NOON + HOUR)
+    assert (then.events, then.is_complete) == (3, True)
+
+
 async def test_an_exhausted_event_is_replayed_once_with_its_body(
     db: Database, store: PostgresWebhooks, delivery: PostgresDelivery
 ) -> None:
@@ -340,7 +452,7 @@ async def test_a_fresh_day_is_looked_up_by_index(db: Database, name: str) -> Non
         "over": (webhook_delivery._OVER, ["0", "'whk'", "1", "10"]),
         "remove": (webhook_delivery._REMOVE, ["'{}'"]),
         "delay": (webhook_delivery._DELAY, 4 * ["'{}'"]),
-        "attempts_of": (webhooks._ATTEMPTS_OF, [f"'{subject(1)}'", "10"]),
+        "attempts_of": (webhook_attempts.ATTEMPTS_OF, [f"'{subject(1)}'", "10"]),
     }[name]
     await Partitions(db).keep(now_ms=NOON)
     async with db.acquire() as connection:

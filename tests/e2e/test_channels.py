@@ -33,7 +33,7 @@ async def test_a_message_goes_to_sms_exactly_when_whatsapp_fails_or_is_silent_an
 ):
     async with whatsapp_stack(receipt_delay="50ms") as (stack, whatsapp):
         posted = {
-            to: (await stack.post(**a_message(to, unless="sent", within_s=2)))["id"]
+            to: (await stack.post(**a_message(to, unless="sent", within_s=4)))["id"]
             for to in (FINE, UNDELIVERABLE, SILENT, REFUSED)
         }
         ends = {to: await stack.final(message_id, limit_s=90) for to, message_id in posted.items()}

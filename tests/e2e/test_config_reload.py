@@ -50,7 +50,7 @@ async def until_up(stack: Stack, *names: str) -> dict[str, dict[str, Any]]:
         found = await carriers(stack)
         return found if [name for name in names if found[name]["status"] != "up"] == [] else None
 
-    return await until(up, limit_s=15)
+    return await until(up, limit_s=60)
 
 
 async def send(stack: Stack, to: str) -> str:
@@ -78,7 +78,7 @@ async def test_sighup_changes_adds_and_removes_carriers_and_leaves_the_others_al
         stack.process.send_signal(signal.SIGHUP)
         await until(
             lambda: all(said(stack, "config.applied", role) for role in ("api", "dispatch", "back")),
-            limit_s=15,
+            limit_s=60,
         )
         after = await until_up(stack, "telco_a", "telco_b", "telco_c")
         assert await send(stack, "+56987654321") == "telco_c"
@@ -94,7 +94,7 @@ async def test_sighup_changes_adds_and_removes_carriers_and_leaves_the_others_al
         broken["routes"] = [{"carriers": ["telco_x"]}]
         write(stack, broken)
         stack.process.send_signal(signal.SIGHUP)
-        await until(lambda: said(stack, "config.refused"), limit_s=10)
+        await until(lambda: said(stack, "config.refused"), limit_s=60)
         (refused,) = said(stack, "config.refused")
         assert "telco_x" in refused["error"]
         assert refused["error"].startswith("caudal.toml")
@@ -104,7 +104,12 @@ async def test_sighup_changes_adds_and_removes_carriers_and_leaves_the_others_al
         del changed["carriers"]["telco_b"], changed["retention_days"]
         write(stack, changed)
         assert "is fine; asked pid" in await stack.caudal("config", "reload")
-        await until(lambda: len(said(stack, "config.applied", "dispatch")) == 2, limit_s=15)
+        await until(
+            lambda: all(
+                len(said(stack, "config.applied", role)) == 2 for role in ("api", "dispatch", "back")
+            ),
+            limit_s=60,
+        )
         left = await carriers(stack)
         assert list(left) == ["telco_a", "telco_c"]
         assert bound_since(left["telco_a"]) == bound_since(before["telco_a"])

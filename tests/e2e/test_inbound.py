@@ -27,7 +27,7 @@ async def until_taken(stack: Stack, count: int) -> None:
         stats = await stack.get_json(await stack.simulator() + "/stats")
         return stats["originated"]["acknowledged"] == count
 
-    await until(are_taken, limit_s=20)
+    await until(are_taken, limit_s=60)
 
 
 async def inbox(stack: Stack, count: int) -> list[dict[str, Any]]:
@@ -38,7 +38,7 @@ async def inbox(stack: Stack, count: int) -> list[dict[str, Any]]:
         assert status == 200, page
         return page["data"][::-1] if len(page["data"]) >= count else []
 
-    return await until(found, limit_s=20)
+    return await until(found, limit_s=60)
 
 
 async def test_b28_segments_out_of_order_and_repeated_are_one_message_across_a_kill_of_back() -> None:
@@ -83,7 +83,7 @@ async def test_b28_segments_out_of_order_and_repeated_are_one_message_across_a_k
             _, page = await stack.request("GET", "/v1/inbound?unassigned=true")
             return page["data"]
 
-        (nobodys,) = await until(unassigned, limit_s=10)
+        (nobodys,) = await until(unassigned, limit_s=60)
         assert (nobodys["text"], nobodys["to"]) == ("hola", "44444")
         await stack.caudal("inbound", "numbers", "add", "44444", "--account", "demo")
         # The sweeper looks, too: whoever is first finds it.

@@ -78,7 +78,7 @@ async def test_magic_numbers_end_as_they_should() -> None:
             )["id"]
             for suffix in wanted
         }
-        ended = {suffix: (await stack.final(one, limit_s=30))["status"] for suffix, one in ids.items()}
+        ended = {suffix: (await stack.final(one, limit_s=60))["status"] for suffix, one in ids.items()}
         assert ended == wanted
 
 

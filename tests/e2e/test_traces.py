@@ -87,9 +87,14 @@ async def test_a_callers_trace_goes_from_its_request_to_its_webhook_through_all_
 ) -> None:
     collector = traced.collector
     trace_id, caller, answer, response = await traced.post("/v1/messages", message())
-    await collector.until(lambda: collector.named("webhook message.delivered", trace_id=trace_id))
-    await collector.until(lambda: collector.named("receipt", trace_id=trace_id))
-    await collector.until(lambda: collector.named("submit", trace_id=trace_id))
+    for name in (
+        "POST",
+        "enqueue",
+        "submit",
+        "receipt",
+        "webhook message.delivered",
+    ):  # each process tells its own
+        await collector.until(lambda name=name: collector.named(name, trace_id=trace_id))
     request = one(collector.named("POST /v1/messages", trace_id=trace_id))
     enqueue = one(collector.named("enqueue lane.simulator.otp", trace_id=trace_id))
     submit = one(collector.named("submit simulator", trace_id=trace_id))
@@ -169,6 +174,8 @@ async def test_of_a_batch_some_messages_are_traced_under_one_request(traced: Tra
     batch = {"defaults": {"from": "CAUDAL"}, "messages": [{"to": NUMBER, "content": {"text": TEXT}}] * 50}
     trace_id, _, answer, _ = await traced.post("/v1/messages:batch", batch)
     await collector.until(lambda: len(collector.named("webhook message.delivered", trace_id=trace_id)) == 20)
+    await collector.until(lambda: collector.named("POST", trace_id=trace_id))
+    await collector.until(lambda: len(collector.named("enqueue", trace_id=trace_id)) >= 20)
     request = one(collector.named("POST", trace_id=trace_id))
     enqueued = collector.named("enqueue", trace_id=trace_id)
     assert request.attributes["messaging.batch.message_count"] == 50

@@ -47,7 +47,7 @@ class Bench:
 
     async def final(self, content: dict[str, Any], to: str = ANA, **more: Any) -> dict[str, Any]:
         accepted = await self.post(content, to, **more)
-        return await self.stack.final(accepted["id"], limit_s=40)
+        return await self.stack.final(accepted["id"], limit_s=60)
 
     def taken(self, to: str) -> list[dict[str, Any]]:
         number = to.removeprefix("+")
@@ -83,7 +83,7 @@ async def check_replies(bench: Bench) -> None:
         _, page = await bench.stack.request("GET", "/v1/inbound")
         return page["data"]
 
-    (one,) = await until(replies, limit_s=20)
+    (one,) = await until(replies, limit_s=60)
     assert (one["from"], one["to"], one["text"]) == (ANA, "525512340000", "¿A qué hora?")
     assert (one["channel"], one["in_reply_to"]) == ("whatsapp", first["id"])
     answer = await bench.final({"text": "A las 10 ✅"})
@@ -100,7 +100,7 @@ async def check_one_upload(bench: Bench) -> None:
     people = [person(n) for n in range(30, 40)]
     for one in people:
         carrier.tell({"from": one.removeprefix("+"), "text": "hola"})
-    await until(lambda: carrier.outbox.report()["waiting"] == 0, limit_s=20)
+    await until(lambda: carrier.outbox.report()["waiting"] == 0, limit_s=60)
     carrier.set(receipts_reordered=1.0, read=1.0, receipts_duplicated=0.5)
     before = carrier.tally.requests
     messages = [{"to": one, "client_ref": one} for one in people]
@@ -113,7 +113,7 @@ async def check_one_upload(bench: Bench) -> None:
         "POST", "/v1/messages:batch", json={"defaults": defaults, "messages": messages}
     )
     assert (status, batch["accepted"]) == (202, 10), batch
-    states = [(await stack.final(result["id"], limit_s=40))["status"] for result in batch["results"]]
+    states = [(await stack.final(result["id"], limit_s=60))["status"] for result in batch["results"]]
     assert states == ["delivered"] * 10
     assert carrier.tally.requests - before == 11
     assert [len(bench.taken(one)) for one in people] == [1] * 10

@@ -6,7 +6,7 @@
 Each run is `loadtest run` of a few seconds at a low rate against `caudal serve`; the defects are those of
 tests/faults/planting.py. The same scenario without a defect keeps the promise that the defect breaks. The exit code is
 1 when a defect was not found, or a sound gateway was blamed. On a machine that others keep busy a missed promise may be
-called INVALID instead of FAIL: what counts is whether it was seen to be missed.
+called INVALID instead of FAIL: such a run is made again, and what counts in the end is whether it was seen to be missed.
 """
 
 import argparse
@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 DEADLINE_S = 300.0
 STOP_S = 90.0
+TRIES = 3
 
 SCENARIO = """
 [scenario]
@@ -75,12 +76,29 @@ class Defect:
 
 
 _OTP = "{ otp = 0.5, transactional = 0.5 }"
-_REFUSED = """
+_OUTAGE = """
 [[event]]
 at = "1s"
 for = "2s"
 carrier = "telco_a"
-set = { refuse = true, disconnect = true }
+set = { outage = true }
+"""
+_CUT = """
+[[event]]
+at = "1s"
+carrier = "telco_a"
+set = { disconnect = true }
+"""
+_LONG_OUTAGE = """
+[[carrier]]
+id = "telco_b"
+mps = 200
+
+[[event]]
+at = "2s"
+for = "12s"
+carrier = "telco_a"
+set = { outage = true }
 """
 
 DEFECTS = (
@@ -96,11 +114,20 @@ DEFECTS = (
         {"otp_submit_p99": "<= 6s", "urgent_submit_p99": "<= 6s", "submit_p99": "<= 6s"},
         mix=_OTP,
     ),
-    Defect("overruns", {"contract_worst_second": "<= 1.05"}, mps=20),
+    Defect("overruns", {"contract_worst_second": "<= 1.3"}, mps=20),
     Defect("crawls", {"submitted_mps_mean": ">= 20", "submitted_mps_worst_minute": ">= 15"}, hold="5s"),
     Defect("calls_late", {"receipt_p95": "<= 6s"}),
     Defect("ignores_throttling", {"throttled_ratio": "<= 25 %"}, mps=100, more="limit = 15\n", drain="60s"),
-    Defect("stays_away", {"recovery_after_event": "<= 8s"}, hold="14s", drain="6s", more=_REFUSED),
+    Defect("stays_away", {"recovery_after_event": "<= 8s"}, hold="14s", drain="6s", more=_OUTAGE),
+    Defect(
+        "sticks",
+        {"takeover_after_event": "<= 10s"},
+        mix="{ otp = 1.0 }",
+        hold="16s",
+        drain="6s",
+        more=_LONG_OUTAGE,
+    ),
+    Defect("repeats", {"duplicated_by_fault": "<= 10"}, hold="5s", more=_CUT),
 )
 
 
@@ -143,8 +170,14 @@ def run(scenario: str, *, planted: Sequence[str], folder: Path) -> Found:
 def examine(defect: Defect, folder: Path) -> bool:
     """Run with and without the defect and print a line for each promise; True when the defect alone broke them."""
     good = True
-    sound = run(defect.scenario(drain="60s"), planted=(), folder=folder)
-    harmed = run(defect.scenario(), planted=(defect.name,), folder=folder)
+    for _ in range(TRIES):
+        sound = run(defect.scenario(drain="60s"), planted=(), folder=folder)
+        if sound.verdict != "INVALID" or not any(map(sound.missed, defect.breaks)):
+            break
+    for _ in range(TRIES):
+        harmed = run(defect.scenario(), planted=(defect.name,), folder=folder)
+        if harmed.verdict != "INVALID":
+            break
     for figure, promise in defect.breaks.items():
         is_right = harmed.missed(figure) and figure in sound.promises and not sound.missed(figure)
         good = good and is_right

@@ -69,6 +69,12 @@ def doubles() -> None:
 
 
 @_in("api")
+def repeats() -> None:
+    """One message in seven goes to its carrier twice, as a resend would that does not look whether an answer came."""
+    doubles()
+
+
+@_in("api")
 def dawdles() -> None:
     """Every answer is late."""
     from gateway.ingress.hot import HotEndpoint
@@ -176,6 +182,14 @@ def stays_away() -> None:
 
     numbers = count(1)
     Reconnect.next_delay_s = lambda self: 3600.0 if next(numbers) else 0.0
+
+
+@_in("dispatch")
+def sticks() -> None:
+    """What waits for a carrier that is down never moves to another."""
+    from gateway.dispatch.failover import Failover
+
+    Failover.is_due = lambda self, lane, *, trouble_s: False
 
 
 @_in("back")

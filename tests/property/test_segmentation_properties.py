@@ -2,10 +2,12 @@
 
 from unicodedata import normalize
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain import gsm7
+from gateway.domain.cutting import SegmentationOptions
 from gateway.domain.errors import SegmentationError
 from gateway.domain.segmentation import count_segments, measure_short, measure_text, segment_text
 
@@ -88,6 +90,26 @@ def test_b27_the_short_way_of_measuring_says_what_the_long_one_does_of_every_tex
         return
     is_one = measured.segment_count == 1 and normalize("NFC", text) == text
     assert measure_short(text) == (measured if is_one else None)
+
+
+@given(
+    st.one_of(texts, gsm_texts, st.text(max_size=20)),
+    st.sampled_from(["udh", "sar", "payload"]),
+    st.booleans(),
+    st.sampled_from(["gsm7", "ucs2", "latin1"]),
+)
+def test_b27_the_short_way_of_cutting_says_what_the_long_one_does(text, split, packed, encoding):
+    options = SegmentationOptions(split=split, packed=packed)
+    try:
+        expected = segment_text(text, encoding=encoding, reference=5, split=split, packed=packed)
+    except SegmentationError as error:
+        if encoding == "gsm7" and error.code == "not_in_alphabet":
+            expected = segment_text(text, encoding="ucs2", reference=5, split=split, packed=packed)
+        else:
+            with pytest.raises(SegmentationError):
+                options.cut(text, encoding=encoding, reference=5)
+            return
+    assert options.cut(text, encoding=encoding, reference=5) == expected
 
 
 @given(st.one_of(texts, gsm_texts), st.sampled_from([8, 16]))

@@ -93,14 +93,14 @@ class Esme:
         self.open += count
         self.transport.flush_soon()
 
-    async def until(self, condition: Callable[[], Any], *, limit_s: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], Any], *, limit_s: float = 30.0) -> None:
         """Wait for a condition on what was heard."""
         async with asyncio.timeout(limit_s):
             while not condition():
                 self._news.clear()
                 await self._news.wait()
 
-    async def heard(self, count: int, *, limit_s: float = 10.0) -> list[DeliverSm]:
+    async def heard(self, count: int, *, limit_s: float = 30.0) -> list[DeliverSm]:
         """Wait for so many receipts."""
         await self.until(lambda: len(self.receipts) >= count, limit_s=limit_s)
         return self.receipts

@@ -134,7 +134,7 @@ class HttpCarrier:
             if connection.transport is not None:
                 connection.transport.abort()
 
-    async def until(self, condition: Callable[[], object], limit_s: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], object], limit_s: float = 30.0) -> None:
         """Wait for a condition on what was heard; fails with TimeoutError."""
         async with asyncio.timeout(limit_s):
             while not condition():  # noqa: ASYNC110 - conditions are about many things

@@ -60,7 +60,7 @@ def a_message(message_class: MessageClass = MessageClass.TRANSACTIONAL, **fields
     return Message(**{**values, **fields})
 
 
-async def until(predicate: Callable[[], object], *, within_s: float = 5.0) -> None:
+async def until(predicate: Callable[[], object], *, within_s: float = 30.0) -> None:
     """Return once the predicate (or what it returns, awaited) holds; AssertionError after the deadline."""
     end = time.monotonic() + within_s
     while True:
@@ -72,6 +72,18 @@ async def until(predicate: Callable[[], object], *, within_s: float = 5.0) -> No
         if time.monotonic() > end:
             raise AssertionError(f"not within {within_s} s")
         await asyncio.sleep(0.001)
+
+
+class MovedClock(SystemClock):
+    """The machine's clocks, which a test moves ahead instead of waiting."""
+
+    ahead_s = 0.0
+
+    def now_ms(self) -> int:
+        return super().now_ms() + int(self.ahead_s * 1e3)
+
+    def monotonic_ns(self) -> int:
+        return super().monotonic_ns() + int(self.ahead_s * 1e9)
 
 
 class LaneRig:
@@ -93,6 +105,7 @@ class LaneRig:
             segmentation=SegmentationOptions(split=split),
         )
         self.link = FakeLink(window=window)
+        self.clock = MovedClock()
         self.registry = CollectorRegistry()
         self.metrics = DispatchMetrics(self.registry)
         self.board: CarrierBoard | None = None
@@ -118,7 +131,7 @@ class LaneRig:
             db=self.db,
             deferred=self.deferred,
             governor=self.plan.governor(),
-            clock=SystemClock(),
+            clock=self.clock,
             references=References(Random(7)),
             metrics=self.metrics.carrier(CARRIER),
             random=Random(7),
@@ -142,7 +155,7 @@ class LaneRig:
         """Drain, as at SIGTERM."""
         assert self._running is not None
         unanswered = await self.worker.drain(deadline_s=deadline_s)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self._running
         self._running = None
         self.link = FakeLink(window=self.window)

@@ -9,9 +9,11 @@ from typing import Any
 import aiohttp
 import asyncpg
 
+from gateway.domain.ids import uuid7_floor
 from tests.support.stack import Stack, until
 
 LOOK_SHARE = 20
+_STATES = "SELECT state, count(*) AS n FROM messages WHERE id >= $1 GROUP BY state"
 MAX_PAUSE_S = 2.0
 
 
@@ -34,13 +36,14 @@ async def post_all(
     size: int,
     defaults: dict[str, Any],
     ledger: Ledger,
-    tries: int = 40,
+    limit_s: float = 60.0,
 ) -> None:
-    """Post in batches; an answer that never came is tried again with the same Idempotency-Key."""
+    """Post in batches; an answer that never came is tried again with the same Idempotency-Key, for so long each."""
     for index, start in enumerate(range(0, len(messages), size)):
         part = messages[start : start + size]
         headers = {"Idempotency-Key": f"{messages[0]['client_ref']}-{index}-{size}"}
-        for attempt in range(tries):
+        deadline = time.monotonic() + limit_s
+        while True:
             try:
                 status, body = await stack.request(
                     "POST",
@@ -53,7 +56,7 @@ async def post_all(
             if status == 202:
                 break
             assert status in (0, 503), body
-            assert attempt < tries - 1, f"still {status} after {tries} tries"
+            assert time.monotonic() < deadline, f"still {status} after {limit_s} s"
             await asyncio.sleep(0.25)
         assert body["rejected"] == 0, [r for r in body["results"] if r["status"] == "rejected"][:3]
         for result, message in zip(body["results"], part, strict=True):
@@ -71,16 +74,19 @@ async def database(stack: Stack) -> asyncpg.Connection:
 
 
 async def until_settled(
-    stack: Stack, ledger: Ledger, *, limit_s: float, open_states: tuple[str, ...] = ()
+    stack: Stack, ledger: Ledger, *, limit_s: float, open_states: tuple[str, ...] = (), since_ms: int = 0
 ) -> None:
-    """Wait until every accepted message is in the database and none is open (beyond `open_states`)."""
+    """Wait until every accepted message is in the database and none is open (beyond `open_states`).
+
+    With `since_ms` the ledger is of messages accepted since then, and no others are looked at.
+    """
     connection = await database(stack)
     waiting = ("scheduled", "queued", "submitted")
     try:
 
         async def settled() -> bool:
             began = time.perf_counter()
-            rows = await connection.fetch("SELECT state, count(*) AS n FROM messages GROUP BY state")
+            rows = await connection.fetch(_STATES, uuid7_floor(since_ms))
             ledger.states = Counter({row["state"]: row["n"] for row in rows})
             open_count = sum(ledger.states[state] for state in waiting if state not in open_states)
             is_settled = sum(ledger.states.values()) >= len(ledger.accepted) and open_count == 0

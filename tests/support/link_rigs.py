@@ -122,7 +122,7 @@ class Rig(ABC):
     def said(self) -> str:
         """All that the peer heard, as text."""
 
-    async def until(self, condition: Callable[[], object], limit_s: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], object], limit_s: float = 30.0) -> None:
         """Wait for a condition; fails with TimeoutError."""
         async with asyncio.timeout(limit_s):
             while not condition():  # noqa: ASYNC110 - conditions are about many things

@@ -153,9 +153,9 @@ def made_seconds(course: Course = Course(), *, seed: int = 7) -> list[Second]:
                 accepted=offered,
                 refused=0,
                 submitted=int(taken),
-                final=final,
+                final=None if course.gaps and t % 53 == 0 else final,
                 told=max(0, final - dice.randint(0, 4)),
-                in_flight=int(in_flight),
+                in_flight=None if course.gaps and t % 53 == 0 else int(in_flight),
                 accept=Percentiles(p50, p50 * 2.1, p50 * dice.uniform(5, 8), p50 * 14) if offered else None,
                 accept_hdr=encoded(histogram([p50 / 1e3, p50 / 400]))
                 if course.histogram and offered

@@ -50,7 +50,7 @@ class MessageCentre:
         transport.connection.send_body(c.DELIVER_SM, body, context=fields, now_ns=time.monotonic_ns())
         transport.flush_soon()
 
-    async def until(self, condition, limit_s: float = 5.0):
+    async def until(self, condition, limit_s: float = 30.0):
         """Wait for a condition on what was heard; fails with TimeoutError."""
         async with asyncio.timeout(limit_s):
             while not condition():  # noqa: ASYNC110  # conditions are about many things; an event each would hide the test

@@ -223,7 +223,7 @@ class Stack:
         os.kill(pid, signal.SIGKILL)
         return pid
 
-    async def until_ready(self, role: str, *, not_pid: int = 0, limit_s: float = 30) -> None:
+    async def until_ready(self, role: str, *, not_pid: int = 0, limit_s: float = 60) -> None:
         """Wait until the role runs (again)."""
 
         async def is_ready() -> bool:
@@ -232,7 +232,7 @@ class Stack:
 
         await until(is_ready, limit_s=limit_s)
 
-    async def final(self, message_id: str, *, limit_s: float = 20) -> dict[str, Any]:
+    async def final(self, message_id: str, *, limit_s: float = 60) -> dict[str, Any]:
         """Wait for the final state of a message; return it."""
         deadline = time.monotonic() + limit_s
         while True:

@@ -127,7 +127,7 @@ class Receiver:
     def event_ids(self) -> list[str]:
         return [event["id"] for event in self.events]
 
-    async def until(self, condition: Callable[[], bool], *, deadline_s: float = 15.0) -> None:
+    async def until(self, condition: Callable[[], bool], *, deadline_s: float = 30.0) -> None:
         """Wait for POSTs until the condition holds; TimeoutError."""
         async with asyncio.timeout(deadline_s):
             while not condition():
@@ -136,7 +136,7 @@ class Receiver:
                     async with asyncio.timeout(0.05):
                         await self._news.wait()
 
-    async def until_events(self, count: int, *, deadline_s: float = 15.0) -> None:
+    async def until_events(self, count: int, *, deadline_s: float = 30.0) -> None:
         await self.until(lambda: len(self.events) >= count, deadline_s=deadline_s)
 
 
@@ -272,7 +272,7 @@ class Rig:
             return [row[0] for row in await connection.fetch(statement)]
 
     async def until_value(
-        self, wanted: Any, statement: str, *arguments: Any, deadline_s: float = 15.0
+        self, wanted: Any, statement: str, *arguments: Any, deadline_s: float = 30.0
     ) -> None:
         """Wait until the database says so; TimeoutError."""
         found = None

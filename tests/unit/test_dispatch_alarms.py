@@ -1,9 +1,9 @@
 """Refusals that ask for a person are told once a minute, whatever the rate."""
 
-from structlog.testing import capture_logs
-
+from gateway.dispatch import alarms as module
 from gateway.dispatch.alarms import Alarms
 from gateway.domain.outcomes import Refusal, Refused
+from tests.support.heard import heard
 
 SECOND = 1_000_000_000
 
@@ -14,7 +14,7 @@ def refused(status: str) -> Refused:
 
 def test_each_status_is_told_once_a_minute_and_their_number_is_bounded() -> None:
     alarms = Alarms("wa")
-    with capture_logs() as logs:
+    with heard(module) as logs:
         for second in range(0, 121, 10):
             alarms.refused(refused("WA_131042"), now_ns=second * SECOND)
             alarms.refused(refused("WA_368"), now_ns=second * SECOND)
@@ -26,7 +26,7 @@ def test_each_status_is_told_once_a_minute_and_their_number_is_bounded() -> None
         "bind": "http1",
         "log_level": "warning",
     }
-    with capture_logs() as logs:
+    with heard(module) as logs:
         for number in range(1_000):
             alarms.refused(refused(f"WA_{number}"), now_ns=500 * SECOND)
     assert len(logs) == 99

@@ -2,6 +2,8 @@
 
 import asyncio
 from dataclasses import replace
+from itertools import pairwise
+from statistics import median
 
 import pytest
 
@@ -19,11 +21,10 @@ from gateway.dispatch.plan import DispatchSettings
 from gateway.domain.lifecycle import State
 from gateway.domain.message import MessageClass
 from gateway.domain.outcomes import Refusal
-from gateway.ports.clock import SystemClock
 from gateway.ports.control_store import Order, OrderKind
 from gateway.ports.links import LinkWish
 from tests.support.fake_link import accepted, refused
-from tests.support.lane_rig import CARRIER, OTHER, LaneRig, a_message, now_ms, until
+from tests.support.lane_rig import CARRIER, OTHER, LaneRig, MovedClock, a_message, now_ms, until
 from tests.support.memory_controls import MemoryControls
 from throttling.rates import Rate
 
@@ -78,14 +79,15 @@ def test_order_that_nobody_could_follow_says_why(order, words):
 
 async def test_book_keeps_what_stood_while_the_store_is_away_and_drops_what_expires():
     store = MemoryControls()
-    book = OrderBook(store, clock=SystemClock())
+    clock = MovedClock()
+    book = OrderBook(store, clock=clock)
     await store.give(an_order(OrderKind.PAUSE))
-    await store.give(an_order(OrderKind.HOLD_CLASS, "otp", expires_at=now_ms() + 50))
+    await store.give(an_order(OrderKind.HOLD_CLASS, "otp", expires_at=now_ms() + 60_000))
     await store.give(an_order(OrderKind.WINDOW, value="many"))  # left out, the others stand
     await book.refresh()
     assert (book.of(CARRIER).wish, book.of(CARRIER).held_classes) == (LinkWish(is_paused=True), {0})
     store.failing = True
-    await asyncio.sleep(0.06)
+    clock.ahead_s = 61
     with pytest.raises(ConnectionError):
         await book.refresh()
     assert (book.of(CARRIER).wish, book.of(CARRIER).held_classes) == (LinkWish(is_paused=True), frozenset())
@@ -191,8 +193,8 @@ async def test_messages_of_a_held_account_are_set_aside_and_hinder_nobody():
         await rig.put(*flood, *others)
         rig.link.script = lambda segment: accepted(1)
         rig.link.answer_held(accepted(1))
-        await until(lambda: all(rig.attempts(message.id) for message in others), within_s=10)
-        await until(lambda: len(rig.deferred.rows) == 6005, within_s=10)
+        await until(lambda: all(rig.attempts(message.id) for message in others))
+        await until(lambda: len(rig.deferred.rows) == 6005)
         assert {row.due_at for row in rig.deferred.rows} == {held_until_ms(CARRIER, "busy")}
         assert len(rig.link.written) == 3  # the one that was begun before the hold, and the others
         assert {note.reason for note in rig.notes("held")} == {"account_held"}
@@ -224,7 +226,9 @@ async def test_ordered_rate_is_kept_and_never_above_the_contract():
         await rig.put(*[a_message() for _ in range(300)])
         await until(lambda: len(rig.link.written) >= 60)
         times = rig.link.written_ns
-        assert 59 / ((times[59] - times[0]) / 1e9) == pytest.approx(100, rel=0.1)
+        assert 59 / ((times[59] - times[0]) / 1e9) <= 110
+        # Half of the gaps at least are those of the rate, however busy the machine.
+        assert median(later - one for one, later in pairwise(times[:60])) == pytest.approx(10e6, rel=0.25)
         await until(lambda: rig.worker.explain()["constraint"] == "carrier_rate")
         assert rig.worker.explain()["limit_per_s"] == 100
         rig.worker.follow(CarrierOrders(rate=Rate.parse("5000/s")))
@@ -262,31 +266,51 @@ async def test_reconnect_is_done_once_for_each_order_and_not_for_old_ones():
 
 def failover_rig(**settings) -> LaneRig:
     rig = LaneRig(settings=DispatchSettings(flush_ms=2, tick_s=0.02, **settings))
-    rig.board = CarrierBoard(clock=SystemClock(), stale_after_s=60)
+    rig.board = CarrierBoard(clock=rig.clock, stale_after_s=600)
     return rig
 
 
 async def test_p5_otps_leave_a_dead_carrier_before_the_others_do():
-    async with failover_rig(otp_failover_after_s=0.3, failover_after_s=0.9) as rig:
+    async with failover_rig(otp_failover_after_s=60, failover_after_s=180) as rig:
         rig.board.tell(OTHER, shard=0, health=Health.UP)
         await rig.start()
         await until(lambda: rig.worker.explain()["up"])
         rig.link.go_down()
-        lost_ms = now_ms()
         otp, marketing = a_message(OTP, candidates=(OTHER,)), a_message(MARKETING, candidates=(OTHER,))
         await rig.put(otp, marketing)
+        await until(lambda: sum(rig.worker.explain()["held"].values()) == 2)
+        await asyncio.sleep(0.1)
+        assert rig.notes("moved") == []
+        rig.clock.ahead_s = 61
+        await until(lambda: rig.notes("moved"))
+        await asyncio.sleep(0.1)
+        (first,) = rig.notes("moved")
+        rig.clock.ahead_s = 181
         await until(lambda: len(rig.notes("moved")) == 2)
-        first, second = rig.notes("moved")
-        assert (first.message_id, second.message_id) == (otp.id, marketing.id)
-        assert 300 <= first.at - lost_ms < 600
+        assert [note.message_id for note in rig.notes("moved")] == [otp.id, marketing.id]
         assert first.state is State.QUEUED
         (moved,) = rig.lane_messages(OTHER, OTP)
         assert (moved.carrier, moved.candidates, moved.hops, moved.attempt) == (OTHER, (CARRIER,), 1, 1)
         late = a_message(OTP, candidates=(OTHER,))
         await rig.put(late)
-        await until(lambda: len(rig.notes("moved")) == 3, within_s=0.5)
+        await until(lambda: len(rig.notes("moved")) == 3)  # at once: nobody moves the clock
         moves = {"from_carrier": CARRIER, "to_carrier": OTHER, "reason": "carrier_down"}
         assert rig.sample("message_failovers_total", **moves) == 3
+
+
+async def test_what_has_another_carrier_leaves_in_look_after_look_and_not_once_a_second():
+    async with failover_rig(
+        failover_after_s=0.05, otp_failover_after_s=0.05, min_unflushed_segments=5
+    ) as rig:
+        rig.board.tell(OTHER, shard=0, health=Health.UP)
+        rig.plan = replace(rig.plan, rate=Rate.parse("20/s"))  # five may be on their way at once
+        rig.link.is_up = False
+        await rig.put(*[a_message(MARKETING, candidates=(OTHER,)) for _ in range(20)])
+        await rig.start()
+        await until(lambda: rig.notes("moved"))
+        first = rig.worker._helm._ticks
+        await until(lambda: len(rig.notes("moved")) == 20)
+        assert rig.worker._helm._ticks - first < 50  # as many as a second has
 
 
 async def test_messages_that_may_not_move_do_not_hide_those_behind_them():
@@ -329,17 +353,20 @@ async def test_a_message_that_moved_often_waits_where_it_is():
 
 
 async def test_flapping_carrier_keeps_nothing_waiting_anew():
-    async with failover_rig(otp_failover_after_s=0.3, stable_after_s=1.0) as rig:
+    async with failover_rig(otp_failover_after_s=60, stable_after_s=120) as rig:
         rig.board.tell(OTHER, shard=0, health=Health.UP)
         await rig.start()
         await until(lambda: rig.worker.explain()["up"])
         rig.link.go_down()
-        await asyncio.sleep(0.35)
+        await until(lambda: not rig.worker.explain()["up"])
+        rig.clock.ahead_s = 61
         rig.link.go_up()
-        await asyncio.sleep(0.05)
+        await until(lambda: rig.worker.explain()["up"])
+        rig.clock.ahead_s = 62
         rig.link.go_down()
         await rig.put(a_message(OTP, candidates=(OTHER,)))
-        await until(lambda: rig.notes("moved"), within_s=0.25)  # at once, although it was up a moment ago
+        # At once, although it was up a moment ago: nobody moves the clock.
+        await until(lambda: rig.notes("moved"))
 
 
 async def test_refused_message_goes_to_the_candidate_that_is_up():

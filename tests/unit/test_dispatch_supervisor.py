@@ -63,7 +63,7 @@ class Process:
 
     async def stop(self) -> None:
         self.supervisor.stop()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self.running
 
     async def kill(self) -> None:
@@ -100,7 +100,8 @@ async def test_lease_is_released_at_a_stop_and_renewed_until_then(bus):
     process = Process(bus, leases, CARRIER)
     await until(lambda: process.supervisor.is_ready)
     await asyncio.sleep(0.6)  # more than its lifetime
-    assert process.supervisor.explain()[0]["lease_left_ms"] > 0
+    await until(lambda: process.supervisor.explain()[0]["lease_left_ms"] > 0)
+    assert len(process.links[CARRIER, 0]) == 1  # one worker all along
     await process.stop()
     assert leases.held == {}
 
@@ -141,7 +142,7 @@ async def test_p5_a_link_that_breaks_its_rules_harms_only_its_own_lanes(bus):
     process.link().figures = broken
     await put(bus, a_message(carrier=OTHER))
     await until(lambda: process.link(OTHER).written)
-    await until(lambda: len(process.links[CARRIER, 0]) == 2, within_s=10)  # a new worker with a new link
+    await until(lambda: len(process.links[CARRIER, 0]) == 2)  # a new worker with a new link
     await put(bus, a_message())
     await until(lambda: process.link().written)
     assert len(process.links[OTHER, 0]) == 1
@@ -156,7 +157,7 @@ async def test_restarted_process_takes_over_at_once(bus):
     await first.kill()
     leases.held[CARRIER, 0] = held  # a killed process releases nothing
     second = Process(bus, leases, CARRIER)
-    await until(lambda: second.supervisor.is_ready, within_s=1)
+    await until(lambda: second.supervisor.is_ready)
     await second.stop()
 
 

@@ -85,7 +85,7 @@ async def test_crashes_at_random_moments_lose_nothing_and_repeat_only_what_may_b
             await rig.crash()
             crashes += 1
         await rig.start()
-        await until(lambda: all(rig.position(name).offset == 150 for name in MessageClass), within_s=10)
+        await until(lambda: all(rig.position(name).offset == 150 for name in MessageClass))
         copies.update(segment.message.id for segment in rig.link.written)
         told = {event.message_id for event in rig.events()}
         assert told == {message.id for message in messages}

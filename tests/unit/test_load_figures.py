@@ -11,6 +11,7 @@ from loadtest.running.figures import (
     mean_rate,
     ratio,
     recovery_s,
+    share_before,
     worst_minute,
 )
 from loadtest.running.watching import stage_name
@@ -47,6 +48,28 @@ def test_a_rate_that_never_comes_back_before_the_load_ends_has_no_recovery() -> 
     counts = [100] * 10 + [50] * 20 + [300] * 10  # what comes in the drain is no rate
     assert recovery_s(counts, end_s=12, offered=[100.0] * 30, until_s=30) is None
     assert recovery_s(counts, end_s=29, offered=[100.0] * 30, until_s=30) is None
+
+
+def test_a_carrier_that_never_came_back_is_not_hidden_by_those_that_took_over() -> None:
+    offered = [100.0] * 40
+    own = [60] * 10 + [0] * 15 + [40] * 15
+    others = [40] * 10 + [20] * 5 + [100] * 10 + [60] * 15
+    counts = [sum(both) for both in zip(own, others, strict=True)]
+    share = share_before(own, at_s=10, offered=offered)
+    assert share == pytest.approx(0.6)
+    assert recovery_s(counts, end_s=20, offered=offered, until_s=40) == 0
+    assert recovery_s(counts, end_s=20, offered=offered, until_s=40, own=own, own_share=share) == 5
+    gone = [60] * 10 + [0] * 30
+    assert recovery_s(counts, end_s=20, offered=offered, until_s=40, own=gone, own_share=share) is None
+    # Begin and end of the fault in the place of end and load: how long the others took to take over.
+    assert recovery_s(counts, end_s=10, offered=offered, until_s=20) == 5
+    assert recovery_s(own, end_s=10, offered=offered, until_s=20) is None
+
+
+def test_a_carrier_without_load_before_has_no_share() -> None:
+    assert share_before([5, 5], at_s=0.5, offered=[10.0, 10.0]) == 0
+    assert share_before([5, 5], at_s=2, offered=[0.0, 0.0]) == 0
+    assert share_before([50, 50], at_s=2, offered=[10.0, 10.0]) == 1
 
 
 def test_the_contract_is_the_rate_with_its_burst() -> None:

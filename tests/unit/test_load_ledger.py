@@ -35,6 +35,12 @@ def test_what_no_carrier_got_and_nobody_ended_is_lost_and_what_a_carrier_got_is_
     assert result.accepted == result.ended + result.stuck.count
 
 
+def test_what_a_fault_left_in_doubt_is_stuck_and_not_lost() -> None:
+    result = reconcile([accepted(1), accepted(2)], [], [], in_doubt={"m1"})
+    assert (result.in_doubt.examples, result.lost.examples) == (["m1"], ["m2"])
+    assert result.stuck.examples == ["m1", "m2"]
+
+
 @pytest.mark.parametrize(
     ("message_class", "is_fault", "found"),
     [

@@ -14,6 +14,7 @@ from loadtest.report import write_all
 from loadtest.report.html import report_html, write_report
 from loadtest.report.junit import write_junit
 from loadtest.report.png import HEIGHT, WIDTH
+from loadtest.report.points import spread
 from loadtest.results import EventBand, Latency, ResultsError, ResultsWriter, read_results
 from tests.support.load_results import FIGURES, Course, made_run, make_results
 
@@ -221,6 +222,13 @@ def test_two_hours_are_thinned_and_keep_every_peak(tmp_path):
         assert (min(drawn), max(drawn)) == (min(real), max(real))
     assert "Each 10 seconds are drawn as their lowest and highest value." in page.text
     assert max(page.text.count(f"({how} of 120 s)") for how in ("mean", "max")) > 0
+
+
+def test_a_count_of_several_seconds_is_drawn_as_many_and_its_sum_stays():
+    values = [4, None, None, None, 12, 0, None, 7, None]
+    assert spread(values) == [4, 3, 3, 3, 3, 0, 3.5, 3.5, None]
+    assert sum(filter(None, spread(values))) == sum(filter(None, values))
+    assert spread([]) == []
 
 
 def test_a_killed_run_has_a_report(tmp_path):

@@ -10,6 +10,7 @@ from loadtest.running.verdict import Conditions, judge_run
 GOOD = Conditions(offered=1_000, sent=1_000, lateness_p99_s=0.004)
 LATE = replace(GOOD, lateness_p99_s=0.051)
 SHORT = replace(GOOD, sent=989)
+UNFELT = replace(GOOD, unfelt=("the fault at 60 s had no effect",))
 STARVED = replace(GOOD, foreign=0.6, idle=0.02)
 
 
@@ -34,6 +35,9 @@ UNKNOWN = row("callbacks_missing", 0, None)
         ([KEPT], SHORT, "INVALID", "sent 989 of 1000"),
         ([KEPT], STARVED, "PASS", "kept"),
         ([SLOW], STARVED, "INVALID", "busy with other programs"),
+        ([KEPT], UNFELT, "INVALID", "The fault at 60 s had no effect."),
+        ([SLOW], UNFELT, "FAIL", "accept_p99 is 0.2 s"),
+        ([KEPT], replace(LATE, unfelt=UNFELT.unfelt), "INVALID", "51 ms after they were due"),
         ([UNKNOWN], STARVED, "FAIL", "not measured"),
         ([KEPT], replace(GOOD, trouble="the target is not there"), "INVALID", "The target is not there."),
         ([KEPT], replace(GOOD, aborted="the run was aborted"), "FAIL", "The run was aborted."),
@@ -52,6 +56,10 @@ def test_what_is_lost_is_lost_however_late_the_generator_was(conditions: Conditi
     said, reasons = judge_run([LOST, SLOW], conditions)
     assert said == "FAIL"
     assert reasons[0].startswith("lost is 3, promised is == 0")
+
+
+def test_a_fault_that_did_nothing_is_told_beside_the_promise_that_was_missed() -> None:
+    assert judge_run([SLOW], UNFELT)[1][1:] == ["The fault at 60 s had no effect."]
 
 
 def test_a_failed_run_says_what_the_generator_noted() -> None:

@@ -73,8 +73,20 @@ def test_quick_makes_every_time_a_tenth_and_a_tenth_of_what_waits():
 def test_quick_leaves_a_fault_the_time_to_be_over_where_that_is_promised():
     whole, quick = read_scenario("carrier-outage"), read_scenario("carrier-outage", quick=True)
     assert quick.event[0].at_s == pytest.approx(whole.event[0].at_s / 10)
+    assert quick.event[0].for_s == 30  # moving to the other carrier takes its time
     over_s = quick.event[0].at_s + quick.event[0].for_s
     assert quick.load.load().duration_s == pytest.approx(over_s + 25)
+
+
+def test_quick_cuts_a_bind_no_more_often_than_it_can_come_back():
+    quick = read_scenario("flapping-bind", quick=True)
+    assert [event.at_s for event in quick.event] == [1, 6, 11]
+    assert [event.at_s for event in read_scenario("soak", quick=True).event] == [90, 180, 270]
+
+
+def test_quick_leaves_the_drain_its_limit_for_it_ends_by_itself():
+    assert read_scenario("receipt-storm", quick=True).load.drain == "60.000000s"
+    assert read_scenario("smoke", quick=True).load.drain == "30.000000s"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import secrets
 from random import Random
 from typing import Any
 
+from gateway.bus.topics import INBOUND_GROUP
 from gateway.dispatch.acquaintance import Acquaintance, AcquaintanceFeed
 from gateway.dispatch.metrics import DispatchMetrics
 from gateway.dispatch.plan import CarrierPlan, DispatchSettings
@@ -30,7 +31,10 @@ class DispatchPart:
         self._clock = base.clock
         self._media = PostgresMedia(base.db)
         self._people: dict[str, Acquaintance] = {}
-        self._feed = AcquaintanceFeed(PostgresConversations(base.db), clock=base.clock)
+        self._bus = base.bus
+        self._feed = AcquaintanceFeed(
+            PostgresConversations(base.db), clock=base.clock, waiting_since=self._waiting_since
+        )
         plans = self._plans(settings)
         lifeline = Lifeline(base.db, clock=base.clock)
         self._metrics = DispatchMetrics(
@@ -65,6 +69,10 @@ class DispatchPart:
             carrier_plan(name, carrier, self._clock, media=self._media, known=self._people.get(name))
             for name, carrier in settings.carriers.items()
         ]
+
+    async def _waiting_since(self) -> int | None:
+        lags = await self._bus.lag(INBOUND_GROUP)
+        return min((one.oldest_ms or 0 for one in lags if one.records), default=None)
 
     async def run(self) -> None:
         feed = asyncio.create_task(self._feed.run(), name="dispatch.acquaintance")
