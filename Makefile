@@ -1,5 +1,5 @@
 # Every target works in a fresh clone; the first one to run builds .venv from the pinned, hashed requirements.
-PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+PYTHON ?= $(shell deploy/find-python.sh)
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 

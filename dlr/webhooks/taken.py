@@ -2,7 +2,7 @@
 
 A row for each of them costs more than telling of it: nearly all events are taken at once, and are looked at by nobody.
 So those of one POST share a row where they are of one type and about messages of the same four seconds. Who looks for
-the attempts of one message then has the rows of a short time to read (`gateway.store.webhook_posts`).
+the attempts of one message then has the rows of a short time to read (`gateway.store.webhook_attempts`).
 """
 
 from collections.abc import Callable, Sequence

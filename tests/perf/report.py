@@ -144,5 +144,5 @@ def machine() -> dict[str, Any]:
         "cores": psutil.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "kernel": platform.release(),
-        "python": platform.python_version(),
+        "python": f"{platform.python_version()} ({'of the distribution' if sys.base_prefix == '/usr' else 'not of the distribution'})",
     }
