@@ -78,7 +78,7 @@ class Defect:
 _OTP = "{ otp = 0.5, transactional = 0.5 }"
 _OUTAGE = """
 [[event]]
-at = "1s"
+at = "3s"
 for = "2s"
 carrier = "telco_a"
 set = { outage = true }

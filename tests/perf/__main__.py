@@ -44,7 +44,7 @@ PARTS = (
     Part("whole-life", "tests.perf.bench", {"--count": 15_000, "--single": 4_000}),
     Part("buses", "tests.perf.bench", {"--count": 8_000, "--single": 3_000}, ("--bus", "both")),
     Part("kannel", "tests.perf.bench_kannel", {"--count": 8_000}),
-    Part("accept", "tests.perf.bench", {"--single": 4_000}, ("--accept", "--turns", "9")),
+    Part("accept", "tests.perf.bench", {"--single": 2_000}, ("--accept", "--turns", "21")),
     Part("receipts", "tests.perf.receipt_storm", {"--count": 20_000}, ("--background", "0")),
     Part("smpp", "tests.perf.bench_smpp", {"--count": 30_000}),
     Part("lane", "tests.perf.bench_lane", {"--messages": 15_000}),
