@@ -56,13 +56,6 @@ class HttpProtocol(HttpToolsProtocol):
         self.expect_100_continue = False
         self.headers = []
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep one header, its name in lower case."""
-        name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
-        self.headers.append((name, value))
-
     def on_headers_complete(self) -> None:
         """Hold a request that a short way may take until its body is there."""
         way = self._fast.get(self.url)

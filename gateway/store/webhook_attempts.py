@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
+from gateway.domain.ids import uuid7_time_ms
 from gateway.ports.webhook_store import DELIVERED, POST_SLOT_MS, Attempt, PostRow
 
 _TIME_SHIFT: Final = 80
@@ -75,7 +76,7 @@ def attempt_of(row: Mapping[str, Any]) -> Attempt:
     """Return a row of `webhook_deliveries` as people see it."""
     return Attempt(
         row["id"],
-        row["id"].int >> _TIME_SHIFT,
+        uuid7_time_ms(row["id"]),
         row["endpoint_id"],
         row["event_id"],
         row["type"],
@@ -152,7 +153,7 @@ async def last_taken(
 
 
 def _slot_at(message_id: UUID) -> int:
-    time_ms = message_id.int >> _TIME_SHIFT
+    time_ms = uuid7_time_ms(message_id)
     return time_ms - time_ms % POST_SLOT_MS
 
 
@@ -163,7 +164,7 @@ def _attempts(rows: Iterable[Sequence[Any]]) -> list[Attempt]:
 def _attempt(post: PostRow, attempt_id: UUID, message_id: UUID, event_id: UUID) -> Attempt:
     return Attempt(
         attempt_id,
-        attempt_id.int >> _TIME_SHIFT,
+        uuid7_time_ms(attempt_id),
         post.endpoint_id,
         event_id,
         post.type,
