@@ -236,9 +236,7 @@ class Delivery:
             )
         shard.delivered([slip.event.at for slip in batch])
         for slip in batch:
-            slip.left -= 1
-            if not slip.left:
-                ledger.done(slip.offset)
+            self._finish(slip)
 
     def _failed(self, outlet: Outlet, batch: list[Slip], answer: Answer) -> None:
         """Let a failed batch wait for its second attempt; with 410 there is none."""
