@@ -237,7 +237,8 @@ class PacedBind(ABC):
         self.counts.submitted += 1
         self._taken_ns = sent_ns
         self.pace.succeeded(now_ns, sent_ns=sent_ns)
-        self._note_unthrottled(now_ns)
+        if self.state is BindState.THROTTLED:
+            self._note_unthrottled(now_ns)
 
     def _note_unthrottled(self, now_ns: int) -> None:
         if self.state is BindState.THROTTLED and now_ns - self.pace.last_throttled_ns > THROTTLED_FOR_NS:

@@ -38,6 +38,10 @@ from gateway.ports.clock import Clock
 from gateway.ports.links import BindState, Inbound
 
 
+_INBOUND = (DeliverSm, DataSm)
+_new = tuple.__new__  # two a receipt: the constructor of a NamedTuple is a Python function and costs twice as much
+
+
 class SmppOwner(BindOwner, Protocol):
     """What an SMPP bind tells its link besides."""
 
@@ -89,7 +93,8 @@ class BindWork(PacedBind):
     @property
     def can_submit(self) -> bool:
         """Whether it is bound for sending and not on its way out."""
-        return self.state in (BindState.BOUND, BindState.THROTTLED) and self.mode is not BindMode.RX
+        state = self.state
+        return (state is BindState.BOUND or state is BindState.THROTTLED) and self.mode is not BindMode.RX
 
     @property
     def free_slots(self) -> int:
@@ -156,12 +161,13 @@ class BindWork(PacedBind):
         now_ns = self._clock.monotonic_ns()
         inbound: list[Inbound] = []
         is_slot_freed = False
+        now_ms = self._clock.now_ms()
         for event in events:
             if type(event) is Answered:
                 self._answered(event, now_ns)
                 is_slot_freed = True
             elif type(event) is RequestReceived:
-                self._requested(event, inbound)
+                self._requested(event, inbound, now_ms)
             elif type(event) is Unanswered:
                 self._unanswered(event, now_ns)
                 is_slot_freed = True
@@ -246,13 +252,14 @@ class BindWork(PacedBind):
             outcome = Unsent(event.reason)
         self._settle(event.context, outcome)
 
-    def _requested(self, event: RequestReceived, inbound: list[Inbound]) -> None:
+    def _requested(self, event: RequestReceived, inbound: list[Inbound], now_ms: int) -> None:
         transport = self.transport
         pdu = event.pdu
-        if transport is None or not isinstance(pdu, DeliverSm | DataSm):
+        if transport is None or not isinstance(pdu, _INBOUND):
             return  # alert_notification and outbind ask for nothing (H17, H18)
-        item = self._translator.inbound(pdu, bind=self.name, now_ms=self._clock.now_ms())
-        inbound.append(Inbound(item, Token(transport, event.command_id, event.sequence_number)))
+        item = self._translator.inbound(pdu, bind=self.name, now_ms=now_ms)
+        token = _new(Token, (transport, event.command_id, event.sequence_number))
+        inbound.append(_new(Inbound, (item, token)))
         self.counts.receipts += 1
 
     # -- the other half --------------------------------------------------------------------------

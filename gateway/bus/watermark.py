@@ -15,7 +15,16 @@ from gateway.ports.bus import Position, Ranges
 class Watermark:
     """Progress of one group in one partition. In-order work costs O(1); the rest O(log ranges)."""
 
-    __slots__ = ("_doubtful", "_ends", "_max_pending", "_max_ranges", "_offset", "_starts", "_taken")
+    __slots__ = (
+        "_doubtful",
+        "_ends",
+        "_max_pending",
+        "_max_ranges",
+        "_met_to",
+        "_offset",
+        "_starts",
+        "_taken",
+    )
 
     def __init__(self, position: Position, *, max_pending: int = 100_000, max_ranges: int = 10_000) -> None:
         self._max_pending = max_pending
@@ -30,6 +39,7 @@ class Watermark:
         for start, end in position.claimed:
             self._taken.update(offset for offset in range(start, end) if not self.is_done(offset))
         self._doubtful = frozenset(self._taken)
+        self._met_to = max(self._doubtful, default=-1) + 1
 
     @property
     def offset(self) -> int:
@@ -62,6 +72,10 @@ class Watermark:
             return True
         index = bisect_right(self._starts, offset) - 1
         return index >= 0 and offset < self._ends[index]
+
+    def is_new_from(self, offset: int) -> bool:
+        """True when nothing at `offset` or behind it is done or was left in doubt: it need not be asked of each record."""
+        return self._met_to <= offset >= self._offset and (not self._ends or offset >= self._ends[-1])
 
     def next_undone(self, offset: int) -> int:
         """Return the first offset from `offset` on that is not done."""

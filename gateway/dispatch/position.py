@@ -73,6 +73,10 @@ class LanePosition:
         """Go past the done records that the reader would read next."""
         self.next_offset = self._watermark.next_undone(self.next_offset)
 
+    def is_new_from(self, offset: int) -> bool:
+        """True when `was_completed`, `was_taken_ahead` and `was_claimed` hold of no record from `offset` on."""
+        return not self._ahead and self._watermark.is_new_from(offset)
+
     def was_completed(self, offset: int) -> bool:
         """True for what an earlier owner finished."""
         return self._watermark.is_done(offset)

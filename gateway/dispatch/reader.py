@@ -149,24 +149,27 @@ class LaneReader:
             self._sink.on_in_doubt(lane, record.offset, message)
 
     async def _hand_over(self, lane: int, position: LanePosition, records: list[Stored]) -> None:
-        sink = self._sink
-        if not records:
-            return
-        for number, record in enumerate(records, 1):
-            if not number % _TURN:
-                sink.on_batch()
+        for first in range(0, len(records), _TURN):
+            if first:
                 await asyncio.sleep(0)  # the pump's permits do not wait for a long batch to be read
-            offset = record.offset
+            self._hand_over_turn(lane, position, records[first : first + _TURN])
+            self._sink.on_batch()
+
+    def _hand_over_turn(self, lane: int, position: LanePosition, records: list[Stored]) -> None:
+        sink = self._sink
+        # Nobody takes anything ahead meanwhile, so this holds for all of them.
+        are_new = position.is_new_from(records[0].offset)
+        for record in records:
+            offset, value = record
             position.read_to(offset)
-            if position.was_completed(offset) or position.was_taken_ahead(offset):
+            if not are_new and (position.was_completed(offset) or position.was_taken_ahead(offset)):
                 continue
             try:
-                message: Message = decode_as(Message, record.value)
+                message: Message = decode_as(Message, value)
             except EnvelopeError as error:
                 sink.on_unreadable(lane, record, str(error))
                 continue
-            if position.was_claimed(offset):
-                sink.on_in_doubt(lane, offset, message)
-            else:
+            if are_new or not position.was_claimed(offset):
                 sink.on_message(lane, offset, message)
-        sink.on_batch()
+            else:
+                sink.on_in_doubt(lane, offset, message)

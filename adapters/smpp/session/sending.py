@@ -126,7 +126,11 @@ class SendingHalf:
     @property
     def free_slots(self) -> int:
         """Windowed requests that may be sent now; 0 unless bound for sending."""
-        return max(0, self._window.slots - len(self._window.open_requests)) if self._can_send else 0
+        if not self._can_send:
+            return 0
+        window = self._window
+        free_count = window.slots - len(window.open_requests)
+        return free_count if free_count > 0 else 0  # a window that was made smaller may hold more than its slots
 
     @property
     def in_flight_count(self) -> int:
