@@ -32,14 +32,16 @@ from adapters.smpp.translate import Translator
 from adapters.smpp.transport import SmppTransport
 from adapters.smpp.wire import constants as c
 from adapters.smpp.wire.pdus import DataSm, DeliverSm
+from adapters.smpp.wire.receipt_plain import PlainReceipt
 from gateway.domain.message import OutboundSegment
 from gateway.domain.outcomes import Ambiguous, SubmitOutcome, Submitted, Unsent
+from gateway.domain.receipts import MobileOriginated, Receipt
 from gateway.ports.clock import Clock
 from gateway.ports.links import BindState, Inbound
 
-
-_INBOUND = (DeliverSm, DataSm)
-_new = tuple.__new__  # two a receipt: the constructor of a NamedTuple is a Python function and costs twice as much
+_new = (
+    tuple.__new__
+)  # two a receipt: the constructor of a NamedTuple is a Python function and costs twice as much
 
 
 class SmppOwner(BindOwner, Protocol):
@@ -255,9 +257,15 @@ class BindWork(PacedBind):
     def _requested(self, event: RequestReceived, inbound: list[Inbound], now_ms: int) -> None:
         transport = self.transport
         pdu = event.pdu
-        if transport is None or not isinstance(pdu, _INBOUND):
+        if transport is None:
+            return
+        item: Receipt | MobileOriginated
+        if type(pdu) is PlainReceipt:
+            item = self._translator.plain_receipt(pdu, bind=self.name, now_ms=now_ms)
+        elif isinstance(pdu, DeliverSm | DataSm):
+            item = self._translator.inbound(pdu, bind=self.name, now_ms=now_ms)
+        else:
             return  # alert_notification and outbind ask for nothing (H17, H18)
-        item = self._translator.inbound(pdu, bind=self.name, now_ms=now_ms)
         token = _new(Token, (transport, event.command_id, event.sequence_number))
         inbound.append(_new(Inbound, (item, token)))
         self.counts.receipts += 1

@@ -149,6 +149,7 @@ class CarrierProfile:
         return SessionConfig(
             window_slots=self.window_slots,
             late_slots=max(1000, 4 * self.window_slots),
+            reads_receipts=True,
             timers=TimerSettings(
                 session_init_ns=_ns(self.bind_timeout_s),
                 bind_response_ns=_ns(self.bind_timeout_s),

@@ -23,7 +23,9 @@ _log = structlog.get_logger()
 
 _RETRY_FIRST_S: Final = 0.1
 _RETRY_MAX_S: Final = 2.0
-_new = tuple.__new__  # one an event: the constructor of a NamedTuple is a Python function and costs twice as much
+_new = (
+    tuple.__new__
+)  # one an event: the constructor of a NamedTuple is a Python function and costs twice as much
 
 
 class LeaseLostError(Exception):

@@ -65,6 +65,7 @@ from adapters.smpp.wire.codec import (
     decode_submit_sm,
 )
 from adapters.smpp.wire.framer import Frame
+from adapters.smpp.wire.receipt_plain import read_plain
 
 __all__ = [
     "NotPermittedError",
@@ -206,7 +207,9 @@ class SmppConnection(SendingHalf):
         command_id, _, sequence_number, body = frame
         try:
             if command_id == c.DELIVER_SM:
-                events.append(RequestReceived(command_id, sequence_number, decode_deliver_sm(body)))
+                plain = read_plain(body) if self.config.reads_receipts else None
+                pdu = decode_deliver_sm(body) if plain is None else plain
+                events.append(RequestReceived(command_id, sequence_number, pdu))
             elif command_id == c.SUBMIT_SM:
                 events.append(RequestReceived(command_id, sequence_number, decode_submit_sm(body)))
             elif command_id == c.ENQUIRE_LINK:

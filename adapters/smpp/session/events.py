@@ -6,6 +6,7 @@ from typing import Any
 
 from adapters.smpp.session.matrix import SessionState
 from adapters.smpp.wire.pdus import BindReceiver, BindTransceiver, BindTransmitter, Pdu
+from adapters.smpp.wire.receipt_plain import PlainReceipt
 
 
 class CloseReason(StrEnum):
@@ -62,12 +63,13 @@ class Unanswered:
 class RequestReceived:
     """The peer asks; the driver must answer with `respond*` and this sequence_number.
 
-    alert_notification and outbind come this way too and take no answer (`respond` not to be called).
+    alert_notification and outbind come this way too and take no answer (`respond` not to be called). With
+    `SessionConfig.reads_receipts` a deliver_sm that is a plain receipt comes as what it says.
     """
 
     command_id: int
     sequence_number: int
-    pdu: Pdu
+    pdu: Pdu | PlainReceipt
 
 
 @dataclass(slots=True)

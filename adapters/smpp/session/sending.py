@@ -34,12 +34,16 @@ class NotPermittedError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class SessionConfig:
-    """Limits of one session; durations in `timers` (nanoseconds), sizes in octets."""
+    """Limits of one session; durations in `timers` (nanoseconds), sizes in octets.
+
+    `reads_receipts` has plain receipts read by themselves, see `RequestReceived`.
+    """
 
     window_slots: int = 10
     late_slots: int = 1000
     max_pdu_octets: int = 66_560
     first_sequence: int = 1
+    reads_receipts: bool = False
     timers: TimerSettings = field(default_factory=TimerSettings)
 
 
@@ -129,8 +133,8 @@ class SendingHalf:
         if not self._can_send:
             return 0
         window = self._window
-        free_count = window.slots - len(window.open_requests)
-        return free_count if free_count > 0 else 0  # a window that was made smaller may hold more than its slots
+        # A window that was made smaller may hold more than its slots.
+        return max(0, window.slots - len(window.open_requests))
 
     @property
     def in_flight_count(self) -> int:
