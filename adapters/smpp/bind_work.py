@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Protocol
 
-from adapters.pace.bind import BindOwner, PacedBind
+from adapters.pace.bind import SUBMIT_STATES, BindOwner, PacedBind
 from adapters.pace.pacing import BindPace
 from adapters.smpp.answers import Token, acknowledge, failed_outcome
 from adapters.smpp.classify import classify
@@ -95,8 +95,7 @@ class BindWork(PacedBind):
     @property
     def can_submit(self) -> bool:
         """Whether it is bound for sending and not on its way out."""
-        state = self.state
-        return (state is BindState.BOUND or state is BindState.THROTTLED) and self.mode is not BindMode.RX
+        return self._is_sender and self.state in SUBMIT_STATES
 
     @property
     def free_slots(self) -> int:
@@ -134,7 +133,7 @@ class BindWork(PacedBind):
     @property
     def shown_slots(self) -> int:
         """The window as figures show it."""
-        return 0 if self.mode is BindMode.RX else self.window_slots
+        return self.window_slots if self._is_sender else 0
 
     # -- submitting ------------------------------------------------------------------------------
 
@@ -155,6 +154,7 @@ class BindWork(PacedBind):
     def become(self, mode: BindMode) -> None:
         """Take the mode that the next bind asks for."""
         self.mode = mode
+        self._is_sender = mode is not BindMode.RX
         self.name = f"{mode.value}{self.number}"
 
     # -- events ----------------------------------------------------------------------------------

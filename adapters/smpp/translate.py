@@ -28,6 +28,7 @@ _BIND_PDUS: dict[BindMode, type[BindTransceiver | BindTransmitter | BindReceiver
     BindMode.TX: BindTransmitter,
     BindMode.RX: BindReceiver,
 }
+_OTP = MessageClass.OTP  # looking a member up costs more than comparing with it
 MAX_REMEMBERED_SENDERS = 10_000
 MAX_RAW_OCTETS = 255
 
@@ -108,7 +109,7 @@ class Translator:
         validity = b""
         if profile.sends_validity:
             validity = _relative(max(1, (message.valid_until - now_ms) // 1000))
-        priority_flag = profile.priority_flag_otp if message.message_class is MessageClass.OTP else 0
+        priority_flag = profile.priority_flag_otp if message.message_class is _OTP else 0
         return b"%b%b\0%c%c%c\0%b\0%c\0%c\0%c%b%b" % (
             head,
             recipient.encode(),

@@ -215,7 +215,7 @@ class LaneWorker:
             unsent = list(claimed)
             for work in begun:
                 if work.submitted or work.refused:
-                    self._settler.conclude(work)
+                    self._settler.conclude(work, self._context.clock.now_ms())
                 else:
                     unsent.append(work)
             release(lane, unsent, self._outbox.positions[lane.index])

@@ -43,9 +43,9 @@ def tries_of(message: Message) -> int:
 
 def begun_at(message: Message) -> int:
     """Return since when the message could have been sent on this channel, in milliseconds since the epoch."""
-    plan = message.plan
-    since = plan.begun_at if plan is not None and plan.begun_at is not None else message.accepted_at
-    return max(since, message.send_at or 0)
+    plan, send_at = message.plan, message.send_at
+    since = message.accepted_at if plan is None or plan.begun_at is None else plan.begun_at
+    return since if send_at is None else max(since, send_at)
 
 
 def for_step(event: Attempted, message: Message) -> Attempted:

@@ -39,16 +39,15 @@ class TracedSettler(Settler):
                     self._begun_ms.popitem(last=False)
         super().settled(work, segment, outcome)
 
-    def conclude(self, work: Work) -> None:
+    def conclude(self, work: Work, now_ms: int) -> None:
         """Write down the end of an attempt, with its span."""
         trace_id = trace_of(work.message)
         if trace_id is not None:
-            self._trace(work, trace_id)
-        super().conclude(work)
+            self._trace(work, trace_id, now_ms)
+        super().conclude(work, now_ms)
 
-    def _trace(self, work: Work, trace_id: str) -> None:
+    def _trace(self, work: Work, trace_id: str, now_ms: int) -> None:
         message, spans = work.message, self._metrics.spans
-        now_ms = self._clock.now_ms()
         begun_ms = self._begun_ms.pop((message.id, message.attempt), now_ms)
         if work.submitted:
             self._metrics.attach_exemplars(

@@ -116,20 +116,21 @@ class SmppConnection(SendingHalf):
             command_id, command_status, sequence_number, body = frame
             if command_id > RESPONSE_BIT:
                 request = settle(sequence_number, command_id)
-                if request is None:
-                    self._control_answer(frame, events, now_ns)
-                else:
+                if request is not None:
+                    _, context, sent_ns = request
                     append(
                         Answered(
                             command_id,
                             command_status,
                             message_id_of(body),
-                            request.context,
-                            request.sent_ns,
+                            context,
+                            sent_ns,
                             sequence_number,
                             body,
                         )
                     )
+                    continue  # an answer that was waited for ends no session
+                self._control_answer(frame, events, now_ns)
             elif command_id in self._peer_may:
                 self._permitted_request(frame, events, now_ns)
             else:
