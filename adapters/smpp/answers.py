@@ -46,10 +46,16 @@ def failed_outcome(verdict: StatusVerdict, *, bind: str) -> SubmitOutcome:
 def acknowledge(batch: Sequence[Inbound], *, is_stored: bool) -> None:
     """Answer deliver_sm and data_sm: status 0, or ESME_RX_T_APPN to hear them again later (F18)."""
     command_status = c.ESME_ROK if is_stored else c.ESME_RX_T_APPN
+    delivers: dict[SmppTransport, list[int]] = {}
     for inbound in batch:
         transport, command_id, sequence_number = inbound.token
+        numbers = delivers.get(transport)
+        if numbers is None:
+            numbers = delivers[transport] = []
         if command_id == c.DELIVER_SM:
-            transport.connection.respond_deliver(sequence_number, command_status=command_status)
+            numbers.append(sequence_number)
         else:
             transport.connection.respond(sequence_number, DataSmResp(), command_status=command_status)
+    for transport, numbers in delivers.items():
+        transport.connection.respond_delivers(numbers, command_status=command_status)
         transport.flush_soon()

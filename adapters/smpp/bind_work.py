@@ -87,6 +87,8 @@ class BindWork(PacedBind):
         self._reconnect = Reconnect(profile, random=random)
         self._allows_tlvs = profile.interface_version >= c.INTERFACE_VERSION_3_4
         self._answered_count = 0  # in this session
+        self._instant_ns = -1  # of the last submit, and what the wall clock said then
+        self._instant_ms = 0
         self._is_expected_back = False  # the last session ended because we were asked to end it
         self._leave_timer: asyncio.TimerHandle | None = None
 
@@ -141,9 +143,9 @@ class BindWork(PacedBind):
         """Write one segment; raises UntranslatableError before anything happened, WindowFullError on a bug."""
         transport = self.transport
         assert transport is not None
-        body = self._translator.submit_body(
-            segment, now_ms=self._clock.now_ms(), allows_tlvs=self._allows_tlvs
-        )
+        if now_ns != self._instant_ns:  # many are submitted at one instant
+            self._instant_ns, self._instant_ms = now_ns, self._clock.now_ms()
+        body = self._translator.submit_body(segment, now_ms=self._instant_ms, allows_tlvs=self._allows_tlvs)
         if self.health.breaker.has_trouble:
             self.health.breaker.allow(now_ns)
         transport.connection.send_body(c.SUBMIT_SM, body, context=segment, now_ns=now_ns)

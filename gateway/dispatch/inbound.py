@@ -34,24 +34,25 @@ class InboundPump:
         self._linger_s = settings.inbound_linger_ms / 1000
         self._deadline_ns = int(settings.inbound_deadline_s * 1e9)
         self._max_pending = settings.max_inbound_pending
-        self._pending: deque[tuple[int, Inbound]] = deque()
+        self._pending: deque[tuple[int, Sequence[Inbound]]] = deque()  # as they came, with the time
+        self._pending_count = 0
         self._wake = asyncio.Event()
         self._closing = False
 
     @property
     def pending(self) -> int:
         """Items that are not durable yet."""
-        return len(self._pending)
+        return self._pending_count
 
     def put(self, batch: Sequence[Inbound]) -> None:
         """Take items over from the link; synchronous and short."""
-        room = self._max_pending - len(self._pending)
+        room = self._max_pending - self._pending_count
         if len(batch) > room:
             self._link.acknowledge(batch[max(0, room) :], stored=False)
             batch = batch[: max(0, room)]
-        now_ns = self._clock.monotonic_ns()
-        self._pending.extend([(now_ns, item) for item in batch])
-        if self._pending:
+        if batch:
+            self._pending.append((self._clock.monotonic_ns(), batch))
+            self._pending_count += len(batch)
             self._wake.set()
 
     def close(self) -> None:
@@ -71,12 +72,24 @@ class InboundPump:
             if self._closing:
                 return
 
-    async def _store_batch(self) -> None:
+    def _take(self) -> tuple[int, list[Inbound]]:
+        """Remove up to `_BATCH` items, oldest first; return them with the time that the first of them came."""
         pending = self._pending
-        taken = [pending.popleft() for _ in range(min(_BATCH, len(pending)))]
-        items = [item for _, item in taken]
+        since_ns = pending[0][0]
+        items: list[Inbound] = []
+        while pending and len(items) < _BATCH:
+            came_ns, batch = pending.popleft()
+            room = _BATCH - len(items)
+            items += batch[:room]
+            if len(batch) > room:
+                pending.appendleft((came_ns, batch[room:]))
+        self._pending_count -= len(items)
+        return since_ns, items
+
+    async def _store_batch(self) -> None:
+        since_ns, items = self._take()
         records = [inbound_record(one.item) for one in items]
-        give_up_ns = taken[0][0] + self._deadline_ns
+        give_up_ns = since_ns + self._deadline_ns
         while (left_ns := give_up_ns - self._clock.monotonic_ns()) > 0:
             try:
                 async with asyncio.timeout(left_ns / 1e9):

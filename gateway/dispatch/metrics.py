@@ -197,13 +197,11 @@ class CarrierMetrics:
             for bind, count in by_bind.items():
                 self._answer(bind, self._success).inc(count)
 
-    def count_delays(self, delays_ms: Iterable[tuple[int, int]]) -> None:
-        """Count a flush's worth of (class index, milliseconds from acceptance to the carrier's answer)."""
-        by_class: dict[int, list[int]] = {}
-        for index, delay_ms in delays_ms:
-            by_class.setdefault(index, []).append(delay_ms)
-        for index, values in by_class.items():
-            _observe_all(self.delay[index], values, catalogue.DELAY_BUCKETS)
+    def count_delays(self, delays_ms: Sequence[list[int]]) -> None:
+        """Count a flush's worth of milliseconds from acceptance to the carrier's answer, by class."""
+        for histogram, values in zip(self.delay, delays_ms, strict=True):
+            if values:
+                _observe_all(histogram, values, catalogue.DELAY_BUCKETS)
 
     def attach_exemplars(
         self, lane: int, *, delay_ms: int, response_ms: int, trace_id: str, now_ms: int

@@ -15,6 +15,7 @@ from gateway.bus.codec import encode
 from gateway.dispatch.context import LaneContext
 from gateway.dispatch.position import LanePosition
 from gateway.domain.events import Attempted, Noted
+from gateway.domain.message import CLASSES
 from gateway.ports.bus import Commit, Record, Transaction
 from gateway.ports.dispatch_store import DeferredRow
 from gateway.ports.record_store import DeadRow
@@ -70,7 +71,7 @@ class Batch:
         self.deferred: list[DeferredRow] = []
         self.dead: list[DeadRow] = []
         self.done: list[tuple[int, int]] = []
-        self.delays_ms: list[tuple[int, int]] = []
+        self.delays_ms: tuple[list[int], ...] = tuple([[] for _ in CLASSES])
         self.response_ms: list[int] = []
         self.by_bind: dict[str, int] = {}
 
@@ -163,7 +164,9 @@ class Outbox:
         # Chosen first: until this flush is through, what is done in it counts as in doubt.
         for lane, offsets in self._owner.choose_claims():
             self.positions[lane].claim(offsets)
-        for lane, offset in batch.done:
+        for lane, offset in sorted(
+            batch.done
+        ):  # in order it moves the watermark, out of order it makes ranges
             self.positions[lane].done(offset)
         commits = [
             Commit(self._group, topic, self._shard, position.take_changes())

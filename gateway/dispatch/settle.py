@@ -85,7 +85,7 @@ class Settler:
         """Write down the end of an attempt; nothing of it is outstanding."""
         message = work.message
         if work.submitted:
-            self._outbox.batch.delays_ms.append((work.lane, now_ms - begun_at(message)))
+            self._outbox.batch.delays_ms[work.lane].append(now_ms - begun_at(message))
         if message.plan is not None and message.plan.step > 1:
             _remember(self._concluded, (message.id, message.attempt))
         if not work.refused and not work.todo:

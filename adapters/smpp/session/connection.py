@@ -20,6 +20,7 @@ Sending (raise NotPermittedError / WindowFullError: bugs of the caller, look at 
 Answering (each RequestReceived exactly once, in any order, also much later)::
 
     respond_deliver(sequence_number, *, command_status=0)                deliver_sm_resp, 17 octets
+    respond_delivers(sequence_numbers, *, command_status=0)              one for each of many
     respond_submit(sequence_number, *, command_status=0, message_id="")  submit_sm_resp
     respond(sequence_number, pdu, *, command_status=0)                   any other response PDU
     respond_error(command_id, sequence_number, *, command_status)        header-only error response

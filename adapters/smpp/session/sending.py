@@ -1,5 +1,6 @@
 """The sending half of a session: what may be sent now, requests, answers. `connection` adds the receiving half."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -226,6 +227,13 @@ class SendingHalf:
     def respond_deliver(self, sequence_number: int, *, command_status: int = 0) -> None:
         """Queue deliver_sm_resp (message_id is a single NUL, F19)."""
         self._answer(encode_deliver_sm_resp(sequence_number, command_status))
+
+    def respond_delivers(self, sequence_numbers: Sequence[int], *, command_status: int = 0) -> None:
+        """Queue one deliver_sm_resp for each of many, as `respond_deliver` does."""
+        if self.state is SessionState.CLOSED:
+            return
+        self._out += [encode_deliver_sm_resp(number, command_status) for number in sequence_numbers]
+        self.unacknowledged_count = max(0, self.unacknowledged_count - len(sequence_numbers))
 
     def respond_submit(self, sequence_number: int, *, command_status: int = 0, message_id: str = "") -> None:
         """Queue submit_sm_resp."""
