@@ -29,13 +29,14 @@ class Governor:
     more than 8, or a limiter comes twice.
     """
 
-    __slots__ = ("_gcras", "_reasons")
+    __slots__ = ("_gcras", "_only", "_reasons")
 
     def __init__(self, limits: tuple[tuple[str, Gcra], ...]) -> None:
         if not 1 <= len(limits) <= 8:
             raise ValueError(f"a governor has 1 to 8 limits, not {len(limits)}")
         self._reasons = tuple(reason for reason, _ in limits)
         self._gcras = tuple(gcra for _, gcra in limits)
+        self._only = self._gcras[0] if len(limits) == 1 else None
         if len({id(gcra) for gcra in self._gcras}) != len(limits):
             raise ValueError(f"a limiter comes twice among {self._reasons}")
 
@@ -48,6 +49,10 @@ class Governor:
 
     def offer(self, now_ns: int) -> Permit:
         """Charge every limit and return GRANTED, or charge none and name the limit that waits longest."""
+        only = self._only
+        if only is not None:  # nearly always: refusing, it notes by itself that work waits
+            wait_ns = only.offer(now_ns)
+            return Permit(wait_ns, self._reasons[0]) if wait_ns else GRANTED
         for gcra in self._gcras:
             if now_ns < gcra.due_ns:
                 return self._refuse(now_ns)

@@ -98,6 +98,10 @@ class PacedBind(ABC):
     def free_slots(self) -> int:
         """Submits that it would take now."""
 
+    def room(self) -> int:
+        """Return the submits that it would take now, below 0 while it takes none whatever is free."""
+        return max(0, self.free_slots) if self.can_submit else -1
+
     @property
     @abstractmethod
     def in_flight(self) -> int:

@@ -108,10 +108,10 @@ class PacedLink(ABC, Generic[Bind]):
         event, wait_ns, why = "", 0, ""
         for step in range(count):
             bind = binds[(self._turn + step) % count]
-            if not bind.can_submit:
-                continue
-            if bind.free_slots <= 0:
-                event = "window_full"
+            room = bind.room()
+            if room <= 0:
+                if not room:
+                    event = "window_full"
                 continue
             breaker = bind.health.breaker
             if breaker.has_trouble and not breaker.would_allow(now_ns):

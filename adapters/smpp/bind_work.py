@@ -105,6 +105,13 @@ class BindWork(PacedBind):
         transport = self.transport
         return transport.connection.free_slots if transport is not None and transport.is_writable else 0
 
+    def room(self) -> int:
+        """Return the submits that it would take now, below 0 while it takes none whatever is free."""
+        if not self._is_sender or self.state not in SUBMIT_STATES:
+            return -1
+        transport = self.transport  # asked for each segment, so without a property between
+        return transport.connection.free_slots if transport is not None and transport.is_writable else 0
+
     @property
     def in_flight(self) -> int:
         """Submits without an answer."""

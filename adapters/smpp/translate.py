@@ -30,6 +30,7 @@ _BIND_PDUS: dict[BindMode, type[BindTransceiver | BindTransmitter | BindReceiver
 }
 _OTP = MessageClass.OTP  # looking a member up costs more than comparing with it
 MAX_REMEMBERED_SENDERS = 10_000
+MAX_REMEMBERED_MIDDLES = 4096
 MAX_RAW_OCTETS = 255
 
 _FREE_TEXT = re.compile(rb"text[ \t]{0,3}:", re.IGNORECASE)
@@ -41,9 +42,9 @@ class UntranslatableError(ValueError):
 
 
 class Translator:
-    """Translates for one carrier, in both directions; remembers the octets of each sender (bounded)."""
+    """Translates for one carrier, in both directions; remembers octets that come again (bounded)."""
 
-    __slots__ = ("_alphabets", "_heads", "_profile")
+    __slots__ = ("_alphabets", "_heads", "_middle_of", "_profile")
 
     def __init__(self, profile: CarrierProfile) -> None:
         self._profile = profile
@@ -54,6 +55,7 @@ class Translator:
             for chosen, theirs in sorted(profile.data_coding_map.items(), reverse=True)
         } | {c.DATA_CODING_DEFAULT: default}
         self._heads: dict[str, bytes] = {}
+        self._middle_of = lru_cache(maxsize=MAX_REMEMBERED_MIDDLES)(self._make_middle)
 
     def bind_pdu(self, mode: BindMode) -> BindTransceiver | BindTransmitter | BindReceiver:
         """Return the bind that asks for `mode` (TRX, TX or RX; SMPP 3.4 §4.1)."""
@@ -106,22 +108,32 @@ class Translator:
             if not allows_tlvs:
                 raise UntranslatableError("the carrier's interface version knows no TLVs (SMPP 3.4 only)")
             tail = encode_tlvs(tuple(_tlv(name, value) for name, value in tlvs))
-        validity = b""
-        if profile.sends_validity:
-            validity = _relative(max(1, (message.valid_until - now_ms) // 1000))
-        priority_flag = profile.priority_flag_otp if message.message_class is _OTP else 0
-        return b"%b%b\0%c%c%c\0%b\0%c\0%c\0%c%b%b" % (
-            head,
-            recipient.encode(),
-            payload.esm_class | profile.esm_class,
+        middle = self._middle_of(
+            payload.esm_class,
+            message.message_class is _OTP,
+            (message.valid_until - now_ms) // 1000,
+            segment.wants_receipt,
+            data_coding,
+        )
+        return b"%b%b%b%c%b%b" % (head, recipient.encode(), middle, sm_length, short_message, tail)
+
+    def _make_middle(
+        self,
+        esm_class: int,
+        is_otp: bool,  # noqa: FBT001 - by position, since the cache before it is asked for each segment
+        valid_s: int,
+        wants_receipt: bool,  # noqa: FBT001
+        data_coding: int,
+    ) -> bytes:
+        """Return what stands between destination_addr and sm_length: the same for most segments of one second."""
+        profile = self._profile
+        return b"\0%c%c%c\0%b\0%c\0%c\0" % (
+            esm_class | profile.esm_class,
             profile.protocol_id,
-            priority_flag,
-            validity,
-            profile.registered_delivery if segment.wants_receipt else 0,
+            profile.priority_flag_otp if is_otp else 0,
+            format_relative(max(1, valid_s)).encode() if profile.sends_validity else b"",
+            profile.registered_delivery if wants_receipt else 0,
             profile.data_coding_map.get(data_coding, data_coding),
-            sm_length,
-            short_message,
-            tail,
         )
 
     def _remember_head(self, sender: str) -> bytes:
@@ -248,11 +260,6 @@ def _tlv(name: str, value: int | bytes) -> Tlv:
 
 
 _STATES: dict[str, MessageState] = {state.value: state for state in MessageState}
-
-
-@lru_cache(maxsize=4096)
-def _relative(seconds: int) -> bytes:
-    return format_relative(seconds).encode()
 
 
 @lru_cache(maxsize=4096)
