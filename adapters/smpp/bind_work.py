@@ -39,9 +39,8 @@ from gateway.domain.receipts import MobileOriginated, Receipt
 from gateway.ports.clock import Clock
 from gateway.ports.links import BindState, Inbound
 
-_new = (
-    tuple.__new__
-)  # two a receipt: the constructor of a NamedTuple is a Python function and costs twice as much
+# Two a receipt: the constructor of a NamedTuple is a Python function and costs twice as much.
+_new = tuple.__new__
 
 
 class SmppOwner(BindOwner, Protocol):

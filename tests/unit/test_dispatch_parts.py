@@ -58,6 +58,15 @@ def test_position_continues_where_the_last_owner_stood():
     assert [position.was_claimed(offset) for offset in (14, 15, 16, 17)] == [False, True, True, False]
 
 
+def test_what_lies_behind_all_that_is_known_need_not_be_asked_for():
+    position = LanePosition(Position(10, ((12, 14),), ((15, 17),)))
+    assert [position.is_new_from(offset) for offset in (9, 10, 14, 16, 17)] == [False] * 4 + [True]
+    position.take_ahead(30)
+    assert not position.is_new_from(17)
+    position.done(30)
+    assert [position.is_new_from(offset) for offset in (17, 31)] == [False, True]
+
+
 def test_claims_show_until_done_and_can_be_taken_back():
     position = LanePosition(Position())
     position.claim([0, 1, 2, 3])

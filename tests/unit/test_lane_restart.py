@@ -251,6 +251,28 @@ async def test_f18_receipts_that_cannot_be_stored_are_sent_back_after_the_deadli
         rig.db.failing = False
 
 
+async def test_receipts_are_stored_in_order_and_in_batches_however_they_come():
+    async with LaneRig() as rig:
+        await rig.start()
+        appended = []
+        append = rig.bus.append
+
+        async def watched(records, **more):
+            appended.append(len(records))
+            await append(records, **more)
+
+        rig.bus.append = watched
+        for first, count in ((0, 3), (3, 700), (703, 400)):
+            rig.link.receive(*[_receipt(number) for number in range(first, first + count)])
+        assert rig.worker.explain()["inbound_pending"] == 1103
+        await until(lambda: len(rig.link.acknowledged) == 1103)
+        assert appended == [500, 500, 103]
+        assert [one.carrier_message_id for one in rig.bus.payloads("receipts")] == [
+            f"{number:x}" for number in range(1103)
+        ]
+        assert rig.worker.explain()["inbound_pending"] == 0
+
+
 async def test_receipts_that_wait_at_a_stop_are_stored():
     async with LaneRig() as rig:
         await rig.start()

@@ -251,6 +251,21 @@ def test_f19_deliver_sm_resp_is_17_octets():
     assert len(esme.take_output()) == 17
 
 
+def test_many_receipts_are_answered_as_each_would_be():
+    esme, mc = a_bound_pair()
+    for _ in range(3):
+        mc.send_body(c.DELIVER_SM, DELIVER_BODY, context=None, now_ns=0)
+    numbers = [request.sequence_number for request in carry(mc, esme)]
+    esme.respond_delivers(numbers[:2], command_status=c.ESME_RX_T_APPN)
+    assert esme.unacknowledged_count == 1
+    assert [(one.command_status, one.sequence_number) for one in carry(esme, mc)] == [
+        (c.ESME_RX_T_APPN, number) for number in numbers[:2]
+    ]
+    esme.abort()
+    esme.respond_delivers(numbers[2:])
+    assert not esme.has_output
+
+
 def test_other_requests_are_decoded_and_answered_by_pdu():
     esme, mc = a_bound_pair()
     esme.send(QuerySm(message_id="7F", source_addr="BancoMX"), context="query", now_ns=0)

@@ -101,6 +101,25 @@ def test_e8_only_otp_gets_the_configured_priority():
     assert submitted(translator, message_class=MessageClass.OTP).priority_flag == 2
 
 
+def test_what_is_remembered_of_one_segment_fits_no_other():
+    translator = a_translator(priority_flag_otp=2, data_coding_map={8: 24})
+    variants = [
+        {},
+        {"message_class": MessageClass.OTP},
+        {"wants_receipt": False},
+        {"data_coding": 8},
+        {"payload": SegmentPayload(0x40, b"", b"hola")},
+        {"valid_until": NOW_MS + 7_000},
+        {"valid_until": NOW_MS - 1},
+    ]
+    bodies = [translator.submit_body(a_segment(**fields), now_ms=NOW_MS) for fields in variants]
+    assert len(set(bodies)) == len(variants)
+    for fields, body in zip(variants, bodies, strict=True):
+        fresh = a_translator(priority_flag_otp=2, data_coding_map={8: 24})
+        again = translator.submit_body(a_segment(**fields), now_ms=NOW_MS)
+        assert body == again == fresh.submit_body(a_segment(**fields), now_ms=NOW_MS)
+
+
 def test_the_data_coding_may_be_mapped():
     assert submitted(a_translator(data_coding_map={0: 0xF0})).data_coding == 0xF0
     assert submitted(a_translator(data_coding_map={0: 0xF0}), data_coding=8).data_coding == 8

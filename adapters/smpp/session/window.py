@@ -7,9 +7,8 @@ oldest entry alone decides the next deadline: nothing is ever scanned (sms-domai
 from typing import Any, NamedTuple
 
 MAX_SEQUENCE = 0x7FFFFFFF
-_new = (
-    tuple.__new__
-)  # one a submit: the constructor of a NamedTuple is a Python function and costs twice as much
+# One a submit: the constructor of a NamedTuple is a Python function and costs twice as much.
+_new = tuple.__new__
 
 
 class OpenRequest(NamedTuple):

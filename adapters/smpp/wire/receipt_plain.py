@@ -21,21 +21,24 @@ from adapters.smpp.wire.tlv import Tlv, encode_tlvs
 _BEFORE_TEXT = re.compile(
     r"[^\0]{0,5}\0..[^\0]{0,20}\0..[^\0]{0,20}\0\x04..[^\0]{0,16}\0[^\0]{0,16}\0....(.)", re.DOTALL
 )
-# As `receipt_text._CANONICAL`, on characters. No value holds a colon, so nothing before `text:` can pass for a key.
+# As `receipt_text._CANONICAL`, on characters. No value holds a colon, so nothing before `text:` can pass for a key. Sets
+# that are spelled out are looked up, classes such as \s are asked one after the other.
+_VALUE = r"[^ \t\n\r\f\v\0:]+"
 _TO_THE_LETTER = re.compile(
-    r"(id:([^\s\0:]+) sub:\d+ dlvrd:\d+ submit date:(\d+) done date:(\d+) stat:([A-Z]+) err:([^\s\0:]+))"
+    rf"(id:({_VALUE}) sub:[0-9]+ dlvrd:[0-9]+ submit date:([0-9]+) done date:([0-9]+) stat:([A-Z]+) err:({_VALUE}))"
     r"(?: [Tt]ext:.*)?\Z",
-    re.DOTALL | re.ASCII,
+    re.DOTALL,
 )
 _STATE_OF_STAT = {stat: state for state, stat in STAT_OF_STATE.items()}
 _STATE_TLVS = {
     name: encode_tlvs((Tlv(TAG_MESSAGE_STATE, bytes([value])),))
     for value, name in MESSAGE_STATE_NAMES.items()
 }
+# The TLV up to the first octet of its length.
+_ID_HEAD = TAG_RECEIPTED_MESSAGE_ID.to_bytes(2, "big") + b"\0"
 _MOST_ID_OCTETS = 64
-_new = (
-    tuple.__new__
-)  # one a receipt: the constructor of a NamedTuple is a Python function and costs twice as much
+# One a receipt: the constructor of a NamedTuple is a Python function and costs twice as much.
+_new = tuple.__new__
 
 
 class PlainReceipt(NamedTuple):
@@ -76,9 +79,6 @@ def _says_the_same(tlvs: bytes, message_id: str, state: str) -> bool:
     octets = len(message_id) + 1
     if octets > _MOST_ID_OCTETS + 1:
         return False
-    id_tlv = b"%c%c\0%c%b\0" % (*_ID_TAG, octets, message_id.encode("latin-1"))
+    id_tlv = b"%b%c%b\0" % (_ID_HEAD, octets, message_id.encode("latin-1"))
     state_tlv = _STATE_TLVS[state]
     return tlvs == id_tlv + state_tlv or tlvs in (state_tlv + id_tlv, id_tlv, state_tlv)
-
-
-_ID_TAG = TAG_RECEIPTED_MESSAGE_ID.to_bytes(2, "big")
