@@ -50,25 +50,57 @@ def notice_octets(facts: MessageFacts, state: str) -> bytes:
     event_type = MESSAGE_TYPE_BY_STATE[state]
     is_final = state != _SUBMITTED
     at = final_at if is_final else submitted_at
+    whose, where, what, why, whom = _shared(
+        account_id,
+        message_class,
+        channel,
+        sender,
+        encoding,
+        segment_count,
+        webhook_id,
+        state,
+        event_type,
+        partial and is_final,
+        carrier,
+        attempt,
+        error if is_final else "",
+    )
     text = (
-        f'{_HEAD}{derived_text(message_id, event_type)}","account_id":{_word(account_id)},"type":"{event_type}",'
-        f'"at":{accepted_at if at is None else at},"subject_id":"{message_id}","data":{{'
-        f'"id":"{format_id("msg", message_id)}","status":"{state}","to":{_written("+" + recipient)},'
-        f'"from":{_word(sender)},"channel":{_word(channel)},"class":{_word(message_class)},'
-        f'"encoding":{_word(encoding)},"segments":{segment_count},"partial":{_WORDS[partial and is_final]},'
-        f'"carrier":{_word(carrier)},"attempts":{attempt},"client_ref":{_written(client_ref)},'
-        f'"batch_id":{"null" if batch_id is None else _batch(batch_id.int)},'
-        f'"error":{_word(error) if error and is_final else "null"},"created_at":"{rfc3339(accepted_at)}",'
-        f'"submitted_at":{_instant(submitted_at)},"final_at":{_instant(final_at if is_final else None)},'
-        f'"metadata":{_written(metadata)}}},"endpoint_id":{_word(webhook_id)},"origin":{_written(origin)}}}}}'
+        f'{_HEAD}{derived_text(message_id, event_type)}{whose}{accepted_at if at is None else at}'
+        f',"subject_id":"{message_id}","data":{{"id":"{format_id("msg", message_id)}{where}{_written("+" + recipient)}'
+        f'{what}{_written(client_ref)},"batch_id":{"null" if batch_id is None else _batch(batch_id.int)}'
+        f'{why}"{rfc3339(accepted_at)}","submitted_at":{_instant(submitted_at)},'
+        f'"final_at":{_instant(final_at if is_final else None)},"metadata":{_written(metadata)}{whom}{_written(origin)}}}}}'
     )
     return text.encode()
 
 
-@lru_cache(maxsize=1024)
-def _word(value: str | None) -> str:
-    """Return a text that many messages share as JSON."""
-    return _encode(value).decode()
+@lru_cache(maxsize=4096)
+def _shared(
+    account_id: str,
+    message_class: str,
+    channel: str,
+    sender: str,
+    encoding: str,
+    segment_count: int,
+    webhook_id: str | None,
+    state: str,
+    event_type: str,
+    partial: bool,
+    carrier: str | None,
+    attempt: int,
+    error: str,
+) -> tuple[str, str, str, str, str]:
+    """Return what stands between the values of a message's own: an account's messages of one kind share it."""
+    return (
+        f'","account_id":{_written(account_id)},"type":"{event_type}","at":',
+        f'","status":"{state}","to":',
+        f',"from":{_written(sender)},"channel":{_written(channel)},"class":{_written(message_class)},'
+        f'"encoding":{_written(encoding)},"segments":{segment_count},"partial":{_WORDS[partial]},'
+        f'"carrier":{_written(carrier)},"attempts":{attempt},"client_ref":',
+        f',"error":{_written(error or None)},"created_at":',
+        f'}},"endpoint_id":{_written(webhook_id)},"origin":',
+    )
 
 
 def _written(value: object) -> str:

@@ -19,6 +19,7 @@ from gateway.ports.record_store import MessageRow, StateChange
 from gateway.recorder.fold import RANKS
 from gateway.recorder.notice_octets import notice_octets
 
+_SUBMITTED: Final = State.SUBMITTED.value
 _SUBMITTED_RANK: Final = 2
 _NONE: Final[AbstractSet[str]] = frozenset()
 _PLACES: Final[list[int]] = [MessageRow._fields.index(name) for name in MessageFacts._fields]
@@ -88,8 +89,7 @@ def records(
 
 def _passed(facts: MessageFacts, rank_before: int) -> tuple[str, ...]:
     """Return the states to tell of, in order."""
-    if facts.state == State.SUBMITTED:
-        return (facts.state,)
-    if rank_before < _SUBMITTED_RANK and facts.submitted_at is not None:
-        return (State.SUBMITTED.value, facts.state)
-    return (facts.state,)
+    state = facts.state
+    if rank_before < _SUBMITTED_RANK and state != _SUBMITTED and facts.submitted_at is not None:
+        return (_SUBMITTED, state)
+    return (state,)
