@@ -70,9 +70,11 @@ def notice_octets(facts: MessageFacts, state: str) -> bytes:
         f',"subject_id":"{message_id}","data":{{"id":"{format_id("msg", message_id)}{where}{_written("+" + recipient)}'
         f'{what}{_written(client_ref)},"batch_id":{"null" if batch_id is None else _batch(batch_id.int)}'
         f'{why}"{rfc3339(accepted_at)}","submitted_at":{_instant(submitted_at)},'
-        f'"final_at":{_instant(final_at if is_final else None)},"metadata":{_written(metadata)}{whom}{_written(origin)}}}}}'
+        f'"final_at":{_instant(final_at if is_final else None)},"metadata":{_written(metadata)}{whom}'
     )
-    return text.encode()
+    if origin is not None:
+        text += f',"origin":{_written(origin)}'
+    return f"{text}}}}}".encode()
 
 
 @lru_cache(maxsize=4096)
@@ -99,7 +101,7 @@ def _shared(
         f'"encoding":{_written(encoding)},"segments":{segment_count},"partial":{_WORDS[partial]},'
         f'"carrier":{_written(carrier)},"attempts":{attempt},"client_ref":',
         f',"error":{_written(error or None)},"created_at":',
-        f'}},"endpoint_id":{_written(webhook_id)},"origin":',
+        "}" if webhook_id is None else f'}},"endpoint_id":{_written(webhook_id)}',
     )
 
 
