@@ -60,13 +60,13 @@ def notice_octets(facts: MessageFacts, state: str) -> bytes:
         webhook_id,
         state,
         event_type,
-        partial and is_final,
+        _WORDS[partial and is_final],
         carrier,
         attempt,
         error if is_final else "",
     )
     text = (
-        f'{_HEAD}{derived_text(message_id, event_type)}{whose}{accepted_at if at is None else at}'
+        f"{_HEAD}{derived_text(message_id, event_type)}{whose}{accepted_at if at is None else at}"
         f',"subject_id":"{message_id}","data":{{"id":"{format_id("msg", message_id)}{where}{_written("+" + recipient)}'
         f'{what}{_written(client_ref)},"batch_id":{"null" if batch_id is None else _batch(batch_id.int)}'
         f'{why}"{rfc3339(accepted_at)}","submitted_at":{_instant(submitted_at)},'
@@ -88,7 +88,7 @@ def _shared(
     webhook_id: str | None,
     state: str,
     event_type: str,
-    partial: bool,
+    partial: str,
     carrier: str | None,
     attempt: int,
     error: str,
@@ -97,9 +97,11 @@ def _shared(
     return (
         f'","account_id":{_written(account_id)},"type":"{event_type}","at":',
         f'","status":"{state}","to":',
-        f',"from":{_written(sender)},"channel":{_written(channel)},"class":{_written(message_class)},'
-        f'"encoding":{_written(encoding)},"segments":{segment_count},"partial":{_WORDS[partial]},'
-        f'"carrier":{_written(carrier)},"attempts":{attempt},"client_ref":',
+        (
+            f',"from":{_written(sender)},"channel":{_written(channel)},"class":{_written(message_class)},'
+            f'"encoding":{_written(encoding)},"segments":{segment_count},"partial":{partial},'
+            f'"carrier":{_written(carrier)},"attempts":{attempt},"client_ref":'
+        ),
         f',"error":{_written(error or None)},"created_at":',
         "}" if webhook_id is None else f'}},"endpoint_id":{_written(webhook_id)}',
     )
