@@ -27,7 +27,7 @@ from gateway.domain.events import (
 )
 from gateway.domain.lifecycle import State
 from gateway.domain.message import Message, TracedMessage
-from gateway.domain.notices import Notice
+from gateway.domain.notices import MessageFacts, Notice
 from gateway.domain.receipts import MobileOriginated, Receipt
 from gateway.domain.steps import StepFailed, StepSubmitted, TracedStepFailed, TracedStepSubmitted
 
@@ -62,6 +62,7 @@ _TYPES: dict[str, type[Any]] = {
     "receipt": Receipt,
     "mo": MobileOriginated,
     "notice": Notice,
+    "told": MessageFacts,
     "step_attempted": StepAttempted,
     "step_receipted": StepReceipted,
     "step_submitted": StepSubmitted,
@@ -80,9 +81,9 @@ _HOLDERS: dict[type[Any], type[Any]] = {
 }
 """What holds a message, and what it is read as when that is a sampled one."""
 _NAMES = {kind: name for types in (_TYPES, _TRACED) for name, kind in types.items()}
-_PREFIX = {kind: f'{{"v":{VERSION},"t":"{name}","d":'.encode() for name, kind in _TYPES.items()} | {
-    kind: f'{{"v":{VERSION},"t":"{name}","traced":true,"d":'.encode() for name, kind in _TRACED.items()
-}
+PREFIX: dict[type[Any], bytes] = {
+    kind: f'{{"v":{VERSION},"t":"{name}","d":'.encode() for name, kind in _TYPES.items()
+} | {kind: f'{{"v":{VERSION},"t":"{name}","traced":true,"d":'.encode() for name, kind in _TRACED.items()}
 _DECODERS = {name: msgspec.json.Decoder(kind) for name, kind in _TYPES.items()}
 _TRACED_DECODERS = _DECODERS | {name: msgspec.json.Decoder(kind) for name, kind in _TRACED.items()}
 _READABLE = [
@@ -93,21 +94,21 @@ _READABLE = [
 ]
 """An envelope of each type: the decoder finds out which it has before it, for less than looking at its first octets costs."""
 _READ: Callable[[bytes], Any] = msgspec.json.Decoder(reduce(or_, _READABLE)).decode
-_ACCEPTED = _PREFIX[Accepted] + b'{"message":'
-_TRACED_ACCEPTED = _PREFIX[TracedAccepted] + b'{"message":'
+_ACCEPTED = PREFIX[Accepted] + b'{"message":'
+_TRACED_ACCEPTED = PREFIX[TracedAccepted] + b'{"message":'
 _ACCEPTED_TAILS = {state: f',"state":"{state}"}}}}'.encode() for state in State} | {
     State.QUEUED: b"}}"
 }  # the default
-_MESSAGE_AT = len(_PREFIX[Message])
-_TRACED_AT = len(_PREFIX[TracedMessage])
+_MESSAGE_AT = len(PREFIX[Message])
+_TRACED_AT = len(PREFIX[TracedMessage])
 # Where the two begin to differ: "d" or "traced".
-_MARK_AT = _PREFIX[Message].index(b'"d"') + 1
+_MARK_AT = PREFIX[Message].index(b'"d"') + 1
 _MARKED = ord("t")
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _OWNED = msgspec.json.Decoder(_OwnedEnvelope).decode
 _ENCODE = msgspec.json.Encoder().encode
 
-Payload = Message | Event | Receipt | MobileOriginated | Notice | StepSubmitted | StepFailed
+Payload = Message | Event | Receipt | MobileOriginated | Notice | MessageFacts | StepSubmitted | StepFailed
 
 
 def encode(payload: Payload) -> bytes:
@@ -115,7 +116,7 @@ def encode(payload: Payload) -> bytes:
     kind: type[Any] = type(payload)
     if kind in _HOLDERS and type(payload.message) is TracedMessage:  # type: ignore[union-attr]  # all holders have one
         kind = _HOLDERS[kind]
-    return _PREFIX[kind] + _ENCODE(payload) + b"}"
+    return PREFIX[kind] + _ENCODE(payload) + b"}"
 
 
 def encode_accepted(message: bytes, state: State) -> bytes:
