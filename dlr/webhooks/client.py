@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import aiohttp
@@ -64,6 +65,8 @@ class Client:
         self, guard: Guard, *, clock: Clock, timeout_s: float = TIMEOUT_S, connect_s: float = CONNECT_S
     ) -> None:
         self._guard = guard
+        # A guard's answer about one URL never changes, but for what DNS says, and that is asked at every connection.
+        self._check_url = lru_cache(maxsize=1_024)(guard.check_url)
         self._clock = clock
         self._timeout_s = timeout_s
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=connect_s)
@@ -107,7 +110,7 @@ class Client:
         }
         status, retry_after_s = None, None
         try:
-            self._guard.check_url(url)  # the settings may have become stricter since it was made
+            self._check_url(url)  # the settings may have become stricter since it was made
             status, retry_after_s = await self._once_more(url, headers, body)
             outcome, error = _judged(status)
         except GuardError as problem:

@@ -88,8 +88,9 @@ class Delivery:
         pairs: list[tuple[Outlet, Slip]] = []
         unwanted: list[int] = []
         dead: list[DeadRow] = []
-        is_done = self._watermark.is_done
-        fresh = [record for record in records if not is_done(record.offset)]
+        watermark, fresh = self._watermark, records
+        if watermark.range_count or records[0].offset < watermark.offset:
+            fresh = [record for record in records if not watermark.is_done(record.offset)]
         for offset, value in fresh:
             try:
                 event = read_event(value)
@@ -112,8 +113,8 @@ class Delivery:
             ledger.took(len(fresh))
             for row in dead:
                 ledger.bury(row)
-            for offset in unwanted:
-                ledger.done(offset)
+            if unwanted:
+                ledger.done(unwanted)
             touched = self._route(pairs, waiting)
         for outlet in touched:
             if len(outlet.queue) > shard.settings.max_queue:
@@ -123,6 +124,8 @@ class Delivery:
     def _skip_gaps(self, records: list[Stored]) -> None:
         """Count offsets that hold no record as done; Kafka has such, and retention leaves some."""
         expected = self._next
+        if records[-1].offset - expected == len(records) - 1:
+            return
         for offset, _ in records:
             for missing in range(expected, offset):
                 self._watermark.done(missing)
@@ -235,8 +238,7 @@ class Delivery:
                 )
             )
         shard.delivered([slip.event.at for slip in batch])
-        for slip in batch:
-            self._finish(slip)
+        self._finish(batch)
 
     def _failed(self, outlet: Outlet, batch: list[Slip], answer: Answer) -> None:
         """Let a failed batch wait for its second attempt; with 410 there is none."""
@@ -261,8 +263,7 @@ class Delivery:
                     for slip in batch
                 ],
             )
-        for slip in batch:
-            self._finish(slip)
+        self._finish(batch)
 
     def _spill(self, outlet: Outlet, slips: list[Slip]) -> None:
         """Let events wait that were not tried; what would be too many is given up, to be replayed."""
@@ -279,8 +280,7 @@ class Delivery:
             )
         if excess:
             ledger.attempted([self._given_up(outlet, slip, now_ms) for slip in excess])
-        for slip in slips:
-            self._finish(slip)
+        self._finish(slips)
 
     def _given_up(self, outlet: Outlet, slip: Slip, now_ms: int) -> AttemptRow:
         event, destination = slip.event, outlet.destination
@@ -320,10 +320,14 @@ class Delivery:
             error,
         )
 
-    def _finish(self, slip: Slip) -> None:
-        slip.left -= 1
-        if not slip.left:
-            self._shard.ledger.done(slip.offset)
+    def _finish(self, slips: list[Slip]) -> None:
+        over: list[int] = []
+        for slip in slips:
+            slip.left -= 1
+            if not slip.left:
+                over.append(slip.offset)
+        if over:
+            self._shard.ledger.done(over)
 
     def _feed(self, outlet: Outlet) -> None:
         """Use the slot that became free: for those that found none first, in turn."""

@@ -154,15 +154,15 @@ class Ledger:
         self._page.healths[health.endpoint_id] = health
         self.news.set()
 
-    def done(self, offset: int) -> None:
-        """Note an event of the bus that needs nothing more once this is committed."""
-        self._page.done.append(offset)
+    def done(self, offsets: list[int]) -> None:
+        """Note events of the bus that need nothing more once this is committed."""
+        self._page.done += offsets
         self.news.set()
 
     def bury(self, row: DeadRow) -> None:
         """Keep a record that cannot be read, and go past it."""
         self._page.dead.append(row)
-        self.done(row.log_offset)
+        self.done([row.log_offset])
 
     def tell(self, record: Record) -> None:
         """Append a notice of our own to the bus."""

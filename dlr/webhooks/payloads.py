@@ -14,9 +14,10 @@ import msgspec
 
 from gateway.bus import codec
 from gateway.bus.codec import EnvelopeError
-from gateway.domain.ids import MAX_TIME_MS, format_id, new_uuid7, uuid7_time_ms
+from gateway.bus.notice_octets import data_text, told_at
+from gateway.domain.ids import MAX_TIME_MS, derived_uuid, format_id, new_uuid7, uuid7_time_ms
 from gateway.domain.instants import rfc3339
-from gateway.domain.notices import ANY_TYPE, DISABLED_TYPE, TEST_TYPE, TYPES, Notice
+from gateway.domain.notices import ANY_TYPE, DISABLED_TYPE, MESSAGE_TYPE_BY_STATE, TEST_TYPE, TYPES, Notice
 
 MAX_EVENT_OCTETS: Final = 20_000
 BATCH_TYPE: Final = "batch"
@@ -54,13 +55,43 @@ class Event(msgspec.Struct, gc=False):
         return body
 
 
-class _Envelope(msgspec.Struct):
+class _Told(msgspec.Struct, gc=False, array_like=True):
+    """The fields of `gateway.domain.notices.MessageFacts`; `metadata` stays as it was stored."""
+
+    id: UUID
+    account_id: str
+    message_class: str
+    channel: str
+    recipient: str
+    sender: str
+    encoding: str
+    segment_count: int
+    client_ref: str | None
+    batch_id: UUID | None
+    metadata: msgspec.Raw
+    accepted_at: int
+    webhook_id: str | None
+    origin: str | None
+    state: str
+    partial: bool
+    carrier: str | None
+    attempt: int
+    submitted_at: int | None
+    final_at: int | None
+    error: str
+
+
+class _Notice(msgspec.Struct, gc=False, tag_field="t", tag="notice"):
     v: int
-    t: str
     d: Event
 
 
-_decode: Final = msgspec.json.Decoder(_Envelope).decode
+class _Facts(msgspec.Struct, gc=False, tag_field="t", tag="told"):
+    v: int
+    d: _Told
+
+
+_decode: Final = msgspec.json.Decoder(_Notice | _Facts).decode
 
 
 def read_event(value: bytes) -> Event:
@@ -68,14 +99,31 @@ def read_event(value: bytes) -> Event:
     try:
         envelope = _decode(value)
     except msgspec.MsgspecError as error:
-        raise EnvelopeError(f"not a notice: {error}") from None
-    if envelope.v != codec.VERSION or envelope.t != "notice":
         codec.decode_as(Notice, value)  # says what it is
-        raise EnvelopeError(f"a {envelope.t!r} of version {envelope.v} where a notice belongs")
-    event = envelope.d
+        raise EnvelopeError(f"not a notice: {error}") from None
+    if envelope.v != codec.VERSION:
+        raise EnvelopeError(f"envelope version {envelope.v}, this program reads {codec.VERSION}")
+    event = envelope.d if type(envelope) is _Notice else _event_of(envelope.d)
     if not 0 <= event.at <= MAX_TIME_MS:
         raise EnvelopeError(f"time {event.at} ms is outside 0..{MAX_TIME_MS}")
     return event
+
+
+def _event_of(facts: _Told) -> Event:
+    """Return what `gateway.domain.notices.message_notice` says of these facts."""
+    state = facts.state
+    event_type = MESSAGE_TYPE_BY_STATE.get(state)
+    if event_type is None:
+        raise EnvelopeError(f"nobody is told that a message is {state!r}")
+    return Event(
+        derived_uuid(facts.id, event_type),
+        facts.account_id,
+        event_type,
+        told_at(facts, state),
+        facts.id,
+        msgspec.Raw(data_text(facts, state).encode()),
+        facts.webhook_id,
+    )
 
 
 def batch_body(bodies: Sequence[bytes], *, now_ms: int) -> bytes:

@@ -5,6 +5,7 @@ arguments: the caller owns the clock and the source of random bits.
 """
 
 import re
+from functools import lru_cache
 from hashlib import blake2b
 from uuid import UUID, SafeUUID
 
@@ -79,14 +80,22 @@ def format_id(prefix: str, value: UUID) -> str:
     if head is None:
         raise ValueError(f"id prefix {prefix!r} is not one of {', '.join(sorted(ID_PREFIXES))}")
     number = value.int
-    time = number >> 80  # the first 10 digits hold the 48 bits of time, the other 16 the rest
     rest = number & _LOW_80
     pairs = _PAIRS
     return (
-        f"{head}{pairs[time >> 40]}{pairs[time >> 30 & 1023]}{pairs[time >> 20 & 1023]}"
-        f"{pairs[time >> 10 & 1023]}{pairs[time & 1023]}"
+        f"{head}{_time_digits(number >> 80)}"
         f"{pairs[rest >> 70]}{pairs[rest >> 60 & 1023]}{pairs[rest >> 50 & 1023]}{pairs[rest >> 40 & 1023]}"
         f"{pairs[rest >> 30 & 1023]}{pairs[rest >> 20 & 1023]}{pairs[rest >> 10 & 1023]}{pairs[rest & 1023]}"
+    )
+
+
+@lru_cache(maxsize=4096)
+def _time_digits(time_ms: int) -> str:
+    """Return the first 10 digits, which hold the 48 bits of time and nothing else: under load many ids share them."""
+    pairs = _PAIRS
+    return (
+        f"{pairs[time_ms >> 40]}{pairs[time_ms >> 30 & 1023]}{pairs[time_ms >> 20 & 1023]}"
+        f"{pairs[time_ms >> 10 & 1023]}{pairs[time_ms & 1023]}"
     )
 
 

@@ -11,14 +11,15 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from gateway.bus.notice_octets import facts_octets, notice_octets
 from gateway.bus.topics import ESME, WEBHOOKS
 from gateway.domain.lifecycle import State
 from gateway.domain.notices import ANY_TYPE, MESSAGE_TYPE_BY_STATE, MessageFacts
 from gateway.ports.bus import Record
 from gateway.ports.record_store import MessageRow, StateChange
 from gateway.recorder.fold import RANKS
-from gateway.recorder.notice_octets import notice_octets
 
+_SUBMITTED: Final = State.SUBMITTED.value
 _SUBMITTED_RANK: Final = 2
 _NONE: Final[AbstractSet[str]] = frozenset()
 _PLACES: Final[list[int]] = [MessageRow._fields.index(name) for name in MessageFacts._fields]
@@ -78,18 +79,16 @@ def records(
             is_wanted = ANY_TYPE in wanted or MESSAGE_TYPE_BY_STATE[state] in wanted
             if not is_wanted and not has_origin:
                 continue
-            value = notice_octets(facts, state)
             if is_wanted:
-                made.append(Record(WEBHOOKS, key, value))
+                made.append(Record(WEBHOOKS, key, facts_octets(facts, state)))
             if has_origin:
-                made.append(Record(ESME, key, value))
+                made.append(Record(ESME, key, notice_octets(facts, state)))
     return made
 
 
 def _passed(facts: MessageFacts, rank_before: int) -> tuple[str, ...]:
     """Return the states to tell of, in order."""
-    if facts.state == State.SUBMITTED:
-        return (facts.state,)
-    if rank_before < _SUBMITTED_RANK and facts.submitted_at is not None:
-        return (State.SUBMITTED.value, facts.state)
-    return (facts.state,)
+    state = facts.state
+    if rank_before < _SUBMITTED_RANK and state != _SUBMITTED and facts.submitted_at is not None:
+        return (_SUBMITTED, state)
+    return (state,)

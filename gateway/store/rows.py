@@ -23,8 +23,6 @@ from gateway.ports.record_store import DeadRow, RowRejectedError, RowsExistError
 DAY_MS: Final = 86_400_000
 DEADLINE_S: Final = 15.0
 
-_METADATA: Final = MessageFacts._fields.index("metadata")
-
 _INSERT_DEAD: Final = """
 INSERT INTO dead_records (topic, partition, log_offset, value, error, at)
 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
@@ -48,11 +46,11 @@ def storable(text: str) -> str:
 
 def facts_of(row: Sequence[Any]) -> MessageFacts:
     """Return the facts of a row with the columns of `MessageFacts`, in their order."""
-    values = list(row)
-    if values[_METADATA] is not None:
-        # As stored, so that it need not be read to be written again.
-        values[_METADATA] = msgspec.Raw(values[_METADATA].encode())
-    return MessageFacts._make(values)
+    facts = MessageFacts._make(row)
+    if facts.metadata is None:
+        return facts
+    # As stored, so that it need not be read to be written again.
+    return facts._replace(metadata=msgspec.Raw(facts.metadata.encode()))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from gateway.domain.events import Accepted, Noted, Receipted
 from gateway.domain.ids import derived_uuid, format_id
 from gateway.domain.lifecycle import State
 from gateway.domain.message import Message, Source
-from gateway.domain.notices import Notice
+from gateway.domain.notices import MessageFacts, Notice, message_notice
 from gateway.domain.receipts import MessageState
 from gateway.store.pool import Database
 from tests.support.records import NOON, BackHalf, a_message, attempted, receipt
@@ -39,7 +39,8 @@ async def listening(db: Database, wanted: Mapping[str, set[str]], **changes: Any
 
 
 async def notices(back: BackHalf, topic: str = WEBHOOKS) -> list[Notice]:
-    return [decode(value) for _, value in await back.bus.read(topic, 0, offset=0, limit=100)]
+    told = [decode(value) for _, value in await back.bus.read(topic, 0, offset=0, limit=100)]
+    return [message_notice(one, one.state) if isinstance(one, MessageFacts) else one for one in told]
 
 
 async def types(back: BackHalf, topic: str = WEBHOOKS) -> list[str]:

@@ -6,10 +6,11 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.bus.codec import encode
+from dlr.webhooks.payloads import read_event
+from gateway.bus.codec import decode, encode
+from gateway.bus.notice_octets import facts_octets, notice_octets
 from gateway.domain.ids import MAX_TIME_MS, derived_text, derived_uuid, new_uuid7
 from gateway.domain.notices import MESSAGE_TYPE_BY_STATE, MessageFacts, message_notice
-from gateway.recorder.notice_octets import notice_octets
 
 _IDS = st.builds(new_uuid7, st.integers(0, MAX_TIME_MS), st.integers(0, (1 << 74) - 1))
 _TEXTS = st.one_of(st.text(max_size=20), st.sampled_from(['a"b', "\\", "\x1f", "ñandú", "\u2028", "é\x00"]))
@@ -21,6 +22,7 @@ _METADATA = st.one_of(
     ),
     st.just(msgspec.Raw(b'{"team": "caf\xc3\xa9",  "n": 1.0}')),
 )
+_OF_AN_EVENT = ("id", "account_id", "type", "at", "subject_id", "endpoint_id")
 _FACTS = st.builds(
     MessageFacts,
     id=_IDS,
@@ -50,6 +52,21 @@ _FACTS = st.builds(
 @given(facts=_FACTS, state=st.sampled_from(sorted(MESSAGE_TYPE_BY_STATE)))
 def test_octets_of_a_notice_are_those_of_its_values(facts: MessageFacts, state: str) -> None:
     assert notice_octets(facts, state) == encode(message_notice(facts, state))
+
+
+@given(facts=_FACTS, state=st.sampled_from(sorted(MESSAGE_TYPE_BY_STATE)))
+def test_an_account_reads_of_the_facts_what_the_notice_says(facts: MessageFacts, state: str) -> None:
+    told = read_event(facts_octets(facts, state))
+    noted = read_event(encode(message_notice(facts, state)))
+    assert told.body() == noted.body()
+    assert [getattr(told, name) for name in _OF_AN_EVENT] == [getattr(noted, name) for name in _OF_AN_EVENT]
+
+
+@given(facts=_FACTS, state=st.sampled_from(sorted(MESSAGE_TYPE_BY_STATE)))
+def test_the_facts_come_back_as_they_were_told(facts: MessageFacts, state: str) -> None:
+    found = decode(facts_octets(facts, state))
+    assert isinstance(found, MessageFacts)
+    assert found._replace(metadata=None) == facts._replace(metadata=None, state=state)
 
 
 @given(subject=_IDS, name=st.sampled_from(["message.delivered", "x", ""]))

@@ -27,6 +27,7 @@ from gateway.domain.message import (
     Progress,
     RichContent,
 )
+from gateway.domain.notices import MessageFacts
 from gateway.domain.receipts import MessageState, MobileOriginated, Receipt
 from gateway.domain.steps import StepFailed, StepSubmitted
 
@@ -49,6 +50,10 @@ MESSAGE = Message(
     metadata={"team": "auth"},
     segments_done=(1,),
 )
+FACTS = MessageFacts(
+    ID, "acme", "otp", "sms", "525512345678", "ACME", "gsm7", 1, "login-991", ID, {"team": "auth"}, AT, None, None,
+    "delivered", False, "telco_a", 1, AT + 40, AT + 4_000, "",
+)  # fmt: skip
 RESULT = SegmentResult(1, State.SUBMITTED, AT, "submitted", "", "tx1", 7, 36, "7f3a", "7F3A")
 RECEIPT = Receipt(
     "telco_a", "rx1", "7f3a", MessageState.ENROUTE, AT, raw_stat="ENROUTE", raw="id:7F3A stat:ENROUTE"
@@ -76,6 +81,7 @@ PAYLOADS: tuple[Payload, ...] = (
     StepReceipted(ID, AT, 1, 1, State.REJECTED, State.SUBMITTED, "applied", "REJECTED", steps_left=1),
     StepSubmitted(ON_WHATSAPP, AT),
     StepFailed(ID, 1, AT, State.REJECTED, "refused 131026", ON_WHATSAPP),
+    FACTS,
 )
 
 

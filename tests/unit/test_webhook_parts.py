@@ -371,7 +371,7 @@ async def test_a_failed_flush_is_done_again_with_what_came_since() -> None:
     ledger = a_ledger(there)
     ledger.took(3)
     ledger.remove([7])
-    ledger.done(6)
+    ledger.done([6])
     there.is_failing = True
     with pytest.raises(ConnectionError):
         await ledger.flush()
@@ -379,7 +379,7 @@ async def test_a_failed_flush_is_done_again_with_what_came_since() -> None:
     assert ledger.is_open(7)  # posted, and not to be posted again before this is written
     assert ledger.in_hand == 3
     there.is_failing = False
-    ledger.done(5)
+    ledger.done([5])
     await ledger.flush()
     assert ("remove", 1) in there.calls
     assert there.calls[-1] == ("commit", 7)
@@ -392,7 +392,7 @@ async def test_without_the_lease_nothing_is_written() -> None:
     there = Recorded()
     there.is_ours = False
     ledger = a_ledger(there)
-    ledger.done(5)
+    ledger.done([5])
     with pytest.raises(LeaseLostError):
         await ledger.flush()
     assert there.calls == []
