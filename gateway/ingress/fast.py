@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Final, Protocol
 
-from gateway.ingress.auth import SEND, Gate
+from gateway.ingress.auth import SEND, Caller, Gate
 from gateway.ingress.exchange import Headers, HttpMetrics, log_crash
 from gateway.ingress.hot import answer_headers, refusal_answer
 from gateway.ingress.problems import MEDIA_TYPE
@@ -47,8 +47,8 @@ class FastPath:
         self._random_bits = random.Random().getrandbits
         self._answered: list[tuple[int, float]] = []
 
-    def take(self, headers: Iterable[tuple[bytes, bytes]], body: bytes, exchange: Exchange) -> bool:
-        """Take a request and answer it once its message is durable; False: nothing was done, go the ordinary way."""
+    def caller(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller | None:
+        """Return who sends requests with these headers, None where they are not the usual ones of a JSON body."""
         authorization = media_type = b""
         for name, value in headers:
             if name == b"authorization":
@@ -56,10 +56,14 @@ class FastPath:
             elif name == b"content-type":
                 media_type = value
             elif name in _UNUSUAL:
-                return False
-        if media_type not in _JSON_TYPES or len(body) > self._max_body_octets:
+                return None
+        return self._gate.caller(authorization, SEND) if media_type in _JSON_TYPES else None
+
+    def take(self, caller: Caller, body: bytes, exchange: Exchange) -> bool:
+        """Take a request and answer it once its message is durable; False: nothing was done, go the ordinary way."""
+        if len(body) > self._max_body_octets:
             return False
-        principal = self._gate.known(authorization, SEND)
+        principal = caller.principal()
         if principal is None:
             return False
         request_id = f"req_{self._random_bits(64):016x}"
