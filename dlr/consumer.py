@@ -6,7 +6,7 @@ messages that are delivered by it, update, parking, events, position.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from gateway.bus.reader import BatchReader, Taken
 from gateway.bus.reader_metrics import ReaderMetrics
 from gateway.bus.sharing import Share
 from gateway.bus.topics import DLR_GROUP, EVENTS, RECEIPTS, RECORDER_GROUP
+from gateway.domain.carried import replace
 from gateway.domain.events import Receipted
 from gateway.domain.lifecycle import FINALS, State
 from gateway.domain.receipts import Receipt

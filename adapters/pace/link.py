@@ -212,7 +212,10 @@ class PacedLink(ABC, Generic[Bind]):
         self._sink.on_late_answer(segment, outcome)
 
     def on_bind_changed(self, event: BindChanged) -> None:
-        """Tell the sink."""
+        """Tell the sink; one bind that stands again is news for those that wait to try."""
+        if event.state is BindState.BOUND:
+            for bind in self._binds:
+                bind.presence.hurry()
         if self._sink is not None:
             self._sink.on_bind_changed(event)
 

@@ -4,17 +4,26 @@ And how the binds of a link are made anew on an operator's word: one after the o
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
 _log = structlog.get_logger()
 
 
+USEFUL_AFTER: Final = 8.0
+"""A bind that stood so many times the shortest wait did some work before it was lost."""
+
+
 class BackOff:
-    """Waits that double from `min_s` to `max_s`; forgotten only after what was stable for `stable_after_s`."""
+    """Waits that double from `min_s` to `max_s`; forgotten only after what was stable for `stable_after_s`.
+
+    What was bound for a shorter time, but long enough to be of use, is away for a quarter of that time at most: a
+    carrier that cuts a bind every ten seconds would else be left alone for a minute while it takes all it is given.
+    """
 
     __slots__ = ("_failures", "_max_s", "_min_s", "_random", "_stable_after_s")
 
@@ -31,6 +40,8 @@ class BackOff:
         """Note how long the bind stood."""
         if bound_for_s >= self._stable_after_s:
             self._failures = 0
+        elif (useful := bound_for_s / (USEFUL_AFTER * self._min_s)) >= 1:
+            self._failures = min(self._failures, int(math.log2(useful)))
 
     def next_delay_s(self) -> float:
         """Return the wait before the next attempt, and double the next one's bound."""

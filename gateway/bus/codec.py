@@ -1,7 +1,8 @@
 """Envelopes on the bus: versioned JSON by msgspec (D11).
 
 `{"v": 1, "t": "<type>", "d": {...}}`. A new optional field keeps the version; anything else gets a new version and
-an upcaster here, and the golden files of the tests keep every old version readable.
+an upcaster here, and the golden files of the tests keep every old version readable. A field that has its default is
+not written, so a default stays what it is for ever.
 
 What holds a sampled message says so in front, `{"v": 1, "t": "<type>", "traced": true, "d": {...}}`: it is read as a
 class of its own, which costs the others nothing, and a program that knows nothing of traces reads the message all the same.
@@ -87,7 +88,9 @@ _BY_PREFIX = {_PREFIX[kind]: _DECODERS[name] for name, kind in _TYPES.items()} |
 _PAYLOAD = b',"d":'
 _ACCEPTED = _PREFIX[Accepted] + b'{"message":'
 _TRACED_ACCEPTED = _PREFIX[TracedAccepted] + b'{"message":'
-_ACCEPTED_TAILS = {state: f',"state":"{state}"}}}}'.encode() for state in State}
+_ACCEPTED_TAILS = {state: f',"state":"{state}"}}}}'.encode() for state in State} | {
+    State.QUEUED: b"}}"
+}  # the default
 _MESSAGE_AT = len(_PREFIX[Message])
 _TRACED_AT = len(_PREFIX[TracedMessage])
 # Where the two begin to differ: "d" or "traced".

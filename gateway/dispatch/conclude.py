@@ -5,13 +5,14 @@ from the encoding of the next record.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from gateway.bus import topics
 from gateway.bus.codec import encode
 from gateway.dispatch.steps import for_step, tries_of
 from gateway.dispatch.work import Work
+from gateway.domain.carried import replace
 from gateway.domain.events import Attempted, Noted, SegmentResult
 from gateway.domain.ids import format_id
 from gateway.domain.lifecycle import FINALS, State, message_state

@@ -1,11 +1,10 @@
 """Makes the segments of a message when it is first picked: what has to be sent of it, under which reference."""
 
-from dataclasses import replace
-
 from gateway.dispatch.conclude import remaining
 from gateway.dispatch.plan import CarrierPlan
 from gateway.dispatch.references import References
 from gateway.dispatch.work import Work
+from gateway.domain.carried import replace
 from gateway.domain.message import Message
 
 

@@ -1,7 +1,6 @@
 """What becomes of messages that wait for a carrier which cannot be sent to: some expire, some move on (D1, P5)."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from gateway.dispatch.conclude import moved
@@ -10,6 +9,7 @@ from gateway.dispatch.outbox import Outbox
 from gateway.dispatch.settle import Settler
 from gateway.dispatch.steps import step_failed
 from gateway.dispatch.work import Lane, Work
+from gateway.domain.carried import replace
 from gateway.domain.events import Noted
 from gateway.domain.lifecycle import State
 

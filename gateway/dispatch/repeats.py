@@ -5,10 +5,10 @@ not in the database, so that an append can outlive the transaction around it.
 """
 
 from collections import deque
-from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
+from gateway.domain.carried import replace
 from gateway.domain.message import APPENDED_AGAIN, Message
 
 KEPT_IDS: Final = 100_000

@@ -5,31 +5,29 @@ milliseconds since the epoch, UTC. One message's events are in one partition, in
 reader must still accept repeats and late ones.
 """
 
-from dataclasses import dataclass
 from uuid import UUID
 
+from gateway.domain.carried import Carried
 from gateway.domain.lifecycle import State
 from gateway.domain.message import Message, TracedMessage
 from gateway.domain.receipts import Receipt
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Carried, frozen=True):
     """The message is durable. `state` is queued, or scheduled when it waits for `send_at`."""
 
     message: Message
     state: State = State.QUEUED
 
 
-@dataclass(frozen=True, slots=True)
-class TracedAccepted(Accepted):
+class TracedAccepted(Accepted, frozen=True):
     """A sampled message is durable."""
 
     message: TracedMessage
+    state: State = State.QUEUED
 
 
-@dataclass(slots=True, unsafe_hash=True)  # treated as frozen, which would triple what making one costs
-class SegmentResult:
+class SegmentResult(Carried, frozen=True):
     """How one segment of an attempt ended. `state` is submitted, or a final state when it will never be sent.
 
     `carrier_message_id` is normalised by the carrier's profile and `raw_id` is what the carrier wrote, where that
@@ -48,8 +46,7 @@ class SegmentResult:
     raw_id: str | None = None
 
 
-@dataclass(slots=True, unsafe_hash=True)  # treated as frozen, which would triple what making one costs
-class Attempted:
+class Attempted(Carried, frozen=True):
     """One attempt of a message is over. `state` is the message's state as far as dispatch knows it.
 
     `segments` holds those that were settled by this attempt; a segment that will be tried again is not among them,
@@ -69,15 +66,13 @@ class Attempted:
     next_carrier: str | None = None
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class StepAttempted(Attempted):
+class StepAttempted(Attempted, frozen=True):
     """An attempt of a message that may try several channels. `steps_left` counts those still to try after this one."""
 
     steps_left: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Noted:
+class Noted(Carried, frozen=True):
     """Something worth a line in the timeline that may also move the state (requeued, in doubt, expired, moved)."""
 
     message_id: UUID
@@ -89,8 +84,7 @@ class Noted:
     detail: dict[str, str | int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Receipted:
+class Receipted(Carried, frozen=True):
     """A receipt found its segment. `message_state` is the message's state once all its segments are weighed.
 
     `effect` is applied, duplicate, late (an intermediate after a final, a delivery after it was read), conflict (another
@@ -110,8 +104,7 @@ class Receipted:
     receipt: Receipt | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StepReceipted(Receipted):
+class StepReceipted(Receipted, frozen=True):
     """A receipt of a message that may try several channels. `steps_left` names the step: how many come after it."""
 
     steps_left: int = 0

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
+from gateway.domain.carried import Carried
 from gateway.domain.outcomes import SubmitOutcome
 from gateway.domain.segmentation import SegmentPayload
 
@@ -58,8 +59,7 @@ class Progress(StrEnum):
     DELIVERED = "delivered"
 
 
-@dataclass(frozen=True, slots=True)
-class RichContent:
+class RichContent(Carried, frozen=True):
     """What a message says beside its text, which is the caption of media and the body of a mail.
 
     `name` is a template's or a file's, `language` a template's, exactly as it was approved; `params` are the template's,
@@ -77,8 +77,7 @@ class RichContent:
     header: ContentKind | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelStep:
+class ChannelStep(Carried, frozen=True):
     """One more way that a message may go, planned at intake; the fields are as in `Message`.
 
     `wait_for` and `wait_ms` say when the step after it begins although this one has not failed.
@@ -99,8 +98,7 @@ class ChannelStep:
     wait_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelPlan:
+class ChannelPlan(Carried, frozen=True):
     """Where a message stands among its channels: it is on its `step` (from 1), and `rest` are those still to try.
 
     The next one begins when this one definitely failed, or when the message did not come as far as `wait_for` within
@@ -130,8 +128,7 @@ APPENDED_AGAIN = 0
 """`Message.attempt` of a lane record that may be the second one of an untouched message."""
 
 
-@dataclass(slots=True, unsafe_hash=True)  # treated as frozen, which would triple what making one costs
-class Message:
+class Message(Carried, frozen=True):
     """One logical message with all its segments; the value of a lane record (D14).
 
     `recipient` is E.164 without plus. `text` is already NFC and, where asked for, transliterated: what is counted
@@ -174,8 +171,7 @@ class Message:
     plan: ChannelPlan | None = None
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class TracedMessage(Message):
+class TracedMessage(Message, frozen=True):
     """A message that was sampled: `trace_id` is 32 hexadecimal digits. A class of its own, so that others carry nothing."""
 
     trace_id: str = ""

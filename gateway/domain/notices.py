@@ -4,17 +4,16 @@ Made by the recorder (changes of a message's state) and by `gateway.inbound` (re
 `gateway.smppd`.
 """
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from gateway.domain.carried import Carried
 from gateway.domain.ids import derived_uuid, format_id
 from gateway.domain.instants import rfc3339
 from gateway.domain.lifecycle import FINALS, State
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Carried, frozen=True):
     """One thing that happened, as an account learns of it.
 
     `id` follows from what happened (`gateway.domain.ids.derived_uuid` of subject and type), so a repeat has the same

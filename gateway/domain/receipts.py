@@ -3,10 +3,10 @@
 Made by carrier adapters, carried on the topics `receipts` and `mo`, read by `dlr`.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.domain.alphabets import TextAlphabet
+from gateway.domain.carried import Carried
 from gateway.domain.lifecycle import State
 
 
@@ -41,8 +41,7 @@ STATE_OF: dict[MessageState, State] = {
 }
 
 
-@dataclass(slots=True, unsafe_hash=True)  # treated as frozen, which would triple what making one costs
-class Receipt:
+class Receipt(Carried, frozen=True):
     """One delivery receipt of one segment, as a carrier sent it.
 
     `carrier_message_id` is normalised by the carrier's profile, the same way as the id of the submit response;
@@ -74,8 +73,7 @@ class Receipt:
         return State.SUBMITTED if self.intermediate else STATE_OF[self.message_state]
 
 
-@dataclass(frozen=True, slots=True)
-class MobileOriginated:
+class MobileOriginated(Carried, frozen=True):
     """One deliver_sm that is no receipt, kept with its octets so that nothing is lost before it is understood.
 
     `alphabet` is what the octets behind a header are to be read as on this carrier (sms-domain A13), by

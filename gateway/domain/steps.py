@@ -5,23 +5,21 @@ or ends. A step is named by how many come after it (`steps_left`): that number f
 from the submission. Times are milliseconds since the epoch, UTC.
 """
 
-from dataclasses import dataclass
 from uuid import UUID
 
+from gateway.domain.carried import Carried
 from gateway.domain.lifecycle import State
 from gateway.domain.message import Message, TracedMessage
 
 
-@dataclass(frozen=True, slots=True)
-class StepSubmitted:
+class StepSubmitted(Carried, frozen=True):
     """A message with channels left is with a carrier, or may be: from `at` on its step has `plan.wait_ms`."""
 
     message: Message
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class StepFailed:
+class StepFailed(Carried, frozen=True):
     """The step cannot succeed any more: it would have ended the message in `state` if nothing were left to try.
 
     `message` is there where dispatch says so; what dlr knows of, dispatch has reported as submitted before.
@@ -35,15 +33,13 @@ class StepFailed:
     message: Message | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TracedStepSubmitted(StepSubmitted):
+class TracedStepSubmitted(StepSubmitted, frozen=True):
     """The same of a sampled message."""
 
     message: TracedMessage
 
 
-@dataclass(frozen=True, slots=True)
-class TracedStepFailed(StepFailed):
+class TracedStepFailed(StepFailed, frozen=True):
     """The same of a sampled message."""
 
     message: TracedMessage | None = None

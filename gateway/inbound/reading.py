@@ -6,7 +6,7 @@ becomes U+FFFD (I9).
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, NamedTuple
 
@@ -14,6 +14,7 @@ from adapters.smpp.wire import constants as c
 from adapters.smpp.wire.udh import InformationElement, UserData, parse_user_data
 from gateway.bus.codec import decode_as
 from gateway.domain.alphabets import TextAlphabet, decode_text
+from gateway.domain.carried import replace
 from gateway.domain.gsm7 import LOCKING_SHIFT_TABLES, SINGLE_SHIFT_TABLES, decode_unpacked
 from gateway.domain.receipts import MobileOriginated
 

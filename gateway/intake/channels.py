@@ -5,11 +5,11 @@ not want is left out, and the message is refused when none remains.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
+from gateway.domain.carried import replace
 from gateway.domain.errors import quoted
 from gateway.domain.message import Channel, ChannelPlan, ChannelStep, Message, MessageClass
 from gateway.intake.requests import ChannelWish, FallbackWish, MessageDraft, RouteWish

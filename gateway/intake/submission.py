@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
 from gateway.bus.codec import encode, encode_accepted
 from gateway.bus.topics import EVENTS, lane
+from gateway.domain.carried import replace
 from gateway.domain.ids import parse_id
 from gateway.domain.lifecycle import State
 from gateway.domain.message import APPENDED_AGAIN, Message

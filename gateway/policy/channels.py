@@ -15,10 +15,11 @@ carrier's acknowledgement is all that can be had, and counts.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from gateway.domain.carried import replace
 from gateway.domain.lifecycle import FINALS, State
 from gateway.domain.message import Channel, ChannelPlan, ChannelStep, Message, Progress
 from gateway.domain.receipts import MessageState

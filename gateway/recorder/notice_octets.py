@@ -60,9 +60,13 @@ def notice_octets(facts: MessageFacts, state: str) -> bytes:
         f'"batch_id":{"null" if batch_id is None else _batch(batch_id.int)},'
         f'"error":{_word(error) if error and is_final else "null"},"created_at":"{rfc3339(accepted_at)}",'
         f'"submitted_at":{_instant(submitted_at)},"final_at":{_instant(final_at if is_final else None)},'
-        f'"metadata":{_written(metadata)}}},"endpoint_id":{_word(webhook_id)},"origin":{_written(origin)}}}}}'
+        f'"metadata":{_written(metadata)}}}'
     )
-    return text.encode()
+    if webhook_id is not None:
+        text += f',"endpoint_id":{_word(webhook_id)}'
+    if origin is not None:
+        text += f',"origin":{_written(origin)}'
+    return f"{text}}}}}".encode()
 
 
 @lru_cache(maxsize=1024)

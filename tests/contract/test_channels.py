@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from gateway.channels.consumer import ChannelConsumer
 from gateway.channels.metrics import ChannelMetrics
 from gateway.channels.mover import ChannelMover
 from gateway.dispatch.steps import for_step, step_failed, step_submitted
+from gateway.domain.carried import replace
 from gateway.domain.events import Accepted
 from gateway.domain.lifecycle import State
 from gateway.domain.message import Channel, ChannelPlan, ChannelStep, Message, MessageClass, Progress

@@ -1,7 +1,6 @@
 """Replies on a real database: joined, assigned, told of, kept; whatever order, repeats and crashes there are."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from gateway.bus.postgres import PostgresBus
 from gateway.bus.reader_metrics import ReaderMetrics
 from gateway.bus.topics import EVENTS, INBOUND_GROUP, MO, RECEIPTS, WEBHOOKS
 from gateway.domain.alphabets import TextAlphabet
+from gateway.domain.carried import replace
 from gateway.domain.events import Accepted, Noted
 from gateway.domain.ids import format_id, new_uuid7, uuid7_time_ms
 from gateway.domain.lifecycle import State

@@ -413,6 +413,20 @@ async def test_8_a_wrong_password_is_not_hammered_and_raises_an_alert():
             assert harness.link.figures()[0].last_error == "ESME_RINVPASWD"
 
 
+async def test_8_a_bind_that_stands_again_calls_those_that_wait_to_try():
+    async with a_message_centre() as mc:
+        mc.bind_status = {c.BIND_TRANSCEIVER: c.ESME_RINVPASWD}
+        async with a_link(mc, is_bound=False, bind_count=2) as harness:
+            await mc.until(
+                lambda: all(BindState.DOWN in harness.sink.states(bind) for bind in ("trx1", "trx2"))
+            )
+            mc.bind_status = {}
+            harness.link.reconnect("trx1")
+            await mc.until(
+                lambda: all(harness.sink.states(bind)[-1] is BindState.BOUND for bind in ("trx1", "trx2"))
+            )
+
+
 async def test_8_a_carrier_without_transceiver_gets_a_transmitter_and_a_receiver():
     async with a_message_centre() as mc:
         mc.bind_status = {c.BIND_TRANSCEIVER: c.ESME_RINVCMDID}

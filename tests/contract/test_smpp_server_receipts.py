@@ -2,13 +2,13 @@
 
 import asyncio
 import itertools
-from dataclasses import replace
 
 import pytest
 import pytest_asyncio
 
 from adapters.smpp.wire import constants as c
 from adapters.smpp.wire.tlv import find_tlv
+from gateway.domain.carried import replace
 from gateway.domain.lifecycle import State
 from gateway.ports.bus import Record
 from gateway.smppd.customers import FETCH_RECEIPTS

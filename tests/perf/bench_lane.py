@@ -11,7 +11,6 @@ import cProfile
 import gc
 import pstats
 import time
-from dataclasses import replace
 from random import Random
 
 import uvloop
@@ -23,6 +22,7 @@ from gateway.dispatch.cutter import Cutter
 from gateway.dispatch.plan import DispatchSettings
 from gateway.dispatch.references import References
 from gateway.dispatch.work import Work
+from gateway.domain.carried import replace
 from gateway.domain.events import SegmentResult
 from gateway.domain.lifecycle import State
 from gateway.domain.message import Message, MessageClass, OutboundSegment

@@ -12,6 +12,7 @@ from gateway.bus.codec import encode
 from gateway.dispatch.plan import DispatchSettings
 from gateway.dispatch.reader import LaneReader
 from gateway.dispatch.work import Lane, Work
+from gateway.domain import carried
 from gateway.domain.message import CLASSES, MessageClass
 from gateway.ports.bus import Position
 from tests.support.lane_rig import CARRIER, a_message
@@ -75,7 +76,7 @@ class Life:
         assert offset > self.last_of.get(account, -1), "out of the order of its account"
         self.last_of[account] = offset
         self.handed.append(offset)
-        self.lane.push(Work(replace(message, account_id=account), lane=lane, offset=offset))
+        self.lane.push(Work(carried.replace(message, account_id=account), lane=lane, offset=offset))
 
     def on_in_doubt(self, lane: int, offset: int, message) -> None:
         assert offset in self.world.claimed

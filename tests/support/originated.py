@@ -1,10 +1,10 @@
 """Mobile-originated records for tests: single ones, and long ones cut into segments in each way there is."""
 
-from dataclasses import replace
 from typing import Any
 
 from adapters.smpp.wire.udh import build_udh, concatenation_element
 from gateway.domain.alphabets import TextAlphabet
+from gateway.domain.carried import replace
 from gateway.domain.gsm7 import encode_unpacked
 from gateway.domain.receipts import MobileOriginated
 from tests.support.records import NOON

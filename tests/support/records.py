@@ -1,6 +1,5 @@
 """The back half of the gateway on a real database, driven by hand: events and receipts in, rows and views out."""
 
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from gateway.bus.codec import encode
 from gateway.bus.postgres import PostgresBus
 from gateway.bus.reader_metrics import PendingMetrics, ReaderMetrics
 from gateway.bus.topics import EVENTS, RECEIPTS
+from gateway.domain.carried import replace
 from gateway.domain.events import Accepted, Attempted, Event, Noted, SegmentResult
 from gateway.domain.ids import new_uuid7
 from gateway.domain.lifecycle import State

@@ -1,7 +1,5 @@
 """Sampled messages, and somewhere to keep their spans, for tests of a part of the gateway."""
 
-from dataclasses import fields
-
 from gateway.domain.message import Message, TracedMessage
 from gateway.telemetry.spans import Span
 
@@ -11,7 +9,7 @@ PARENT = "b7ad6b7169203331"
 
 def traced(message: Message, trace_id: str = TRACE) -> TracedMessage:
     """Return the message as it is when it was sampled."""
-    copied = {one.name: getattr(message, one.name) for one in fields(Message)}
+    copied = {name: getattr(message, name) for name in Message.__struct_fields__}
     return TracedMessage(**copied, trace_id=trace_id)
 
 

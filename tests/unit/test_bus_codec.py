@@ -1,12 +1,12 @@
 """Envelopes: what was written once stays readable, and what is no envelope is named."""
 
-from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from gateway.bus.codec import EnvelopeError, Payload, decode, decode_as, encode, encode_accepted
+from gateway.domain.carried import replace
 from gateway.domain.events import (
     Accepted,
     Attempted,

@@ -1,12 +1,11 @@
 """Dispatch and messages with channels left: it reports, and neither ends nor moves them."""
 
-from dataclasses import replace
-
 import pytest
 
 from gateway.bus import topics
 from gateway.dispatch.board import CarrierBoard, Health
 from gateway.dispatch.failover import CARRIER_DOWN, Failover
+from gateway.domain.carried import replace
 from gateway.domain.events import StepAttempted
 from gateway.domain.lifecycle import State
 from gateway.domain.message import Channel, ChannelPlan, ChannelStep, Message, MessageClass, Progress

@@ -2,13 +2,13 @@
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from hashlib import sha256
 from uuid import UUID
 
 from gateway.bus.codec import decode, decode_as
 from gateway.bus.topics import EVENTS
 from gateway.dispatch.repeats import Repeats
+from gateway.domain.carried import replace
 from gateway.domain.events import Accepted
 from gateway.domain.ids import format_id
 from gateway.domain.message import APPENDED_AGAIN, Message, MessageClass

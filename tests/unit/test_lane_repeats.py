@@ -1,10 +1,9 @@
 """What intake appended a second time is submitted once, in every class, and its place in the lane is passed."""
 
-from dataclasses import replace
-
 import pytest
 
 from gateway.dispatch.plan import DispatchSettings
+from gateway.domain.carried import replace
 from gateway.domain.message import APPENDED_AGAIN, MessageClass
 from tests.support.lane_rig import LaneRig, a_message, until
 

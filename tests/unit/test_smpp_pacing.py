@@ -303,10 +303,21 @@ def test_h9_only_a_stable_bind_forgets_the_failures():
     reconnect = a_reconnect()
     for _ in range(6):
         reconnect.next_delay_s()
-    reconnect.ended(bound_for_s=29)
+    reconnect.ended(bound_for_s=7.9)
     assert reconnect.next_delay_s() == pytest.approx(60, abs=0.01)
     reconnect.ended(bound_for_s=30)
     assert reconnect.next_delay_s() == pytest.approx(2, abs=0.01)
+
+
+@pytest.mark.parametrize("stood_s", [8, 10, 15.9, 16, 20, 29.9])
+def test_h9_a_bind_that_was_of_use_is_away_for_a_quarter_of_that_time_at_most(stood_s):
+    reconnect = a_reconnect()
+    for _ in range(6):
+        reconnect.next_delay_s()
+    reconnect.ended(bound_for_s=stood_s)
+    first = reconnect.next_delay_s()
+    assert 2 - 0.01 <= first <= stood_s / 4
+    assert reconnect.next_delay_s() == pytest.approx(2 * first, abs=0.01), "what fails after it backs off as usual"
 
 
 @pytest.mark.parametrize("code", [c.ESME_RINVPASWD, c.ESME_RINVSYSID, c.ESME_RINVSYSTYP])

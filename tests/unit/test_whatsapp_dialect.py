@@ -49,7 +49,9 @@ def body_of(dialect, one, *, now_ms=NOON):
 
 
 def template(params=None, **changes):
-    return replace(RichContent(ContentKind.TEMPLATE, name="due", language="es_MX", params=params), **changes)
+    return RichContent(
+        ContentKind.TEMPLATE, **{"name": "due", "language": "es_MX", "params": params, **changes}
+    )
 
 
 def test_a_text_is_written_as_documented():
