@@ -34,7 +34,7 @@ Begin = Callable[[bytes, Request, Callable[[Answer | Refusal], None]], bool]
 
 
 class FastPath:
-    """One endpoint. `begin` is `Intake.accept_at_once`; `path` names the route in metrics and problems."""
+    """One endpoint. `begin` is that of `gateway.intake.single`; `path` names the route in metrics and problems."""
 
     def __init__(
         self, path: str, begin: Begin, *, gate: Gate, metrics: HttpMetrics, max_body_octets: int
