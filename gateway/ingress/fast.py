@@ -110,6 +110,8 @@ class FastPath:
 def _written(outcome: Answer | Refusal, path: str, request_id: str) -> tuple[int, bytes, bytes]:
     """Return the status, the header lines and the body of an answer."""
     more: Headers
+    if type(outcome) is Answer and outcome.allowance is None and not outcome.replayed:
+        return outcome.status, _usual_fields(outcome, request_id), outcome.body
     if isinstance(outcome, Answer):
         status, body, more, media_type = outcome.status, outcome.body, answer_headers(outcome), _JSON
     else:
@@ -117,3 +119,11 @@ def _written(outcome: Answer | Refusal, path: str, request_id: str) -> tuple[int
         media_type = MEDIA_TYPE
     fields = b"".join([b"%b: %b\r\n" % field for field in more])
     return status, _FIELDS % (media_type, len(body), fields, request_id.encode()), body
+
+
+def _usual_fields(answer: Answer, request_id: str) -> bytes:
+    """Return the header lines of most answers, at a third of the price."""
+    return (
+        f"content-type: application/json\r\ncontent-length: {len(answer.body)}\r\n"
+        f"location: /v1/messages/{answer.message_id}\r\nx-request-id: {request_id}\r\n"
+    ).encode()

@@ -7,9 +7,10 @@ catalogue; the door gives it a status and a body.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from hashlib import sha256
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from gateway.domain.ids import format_id
 from gateway.domain.message import Message

@@ -139,9 +139,7 @@ class Submission:
         self.is_again = True
 
 
-def written(
-    messages: Sequence[Message], *, again: bool = False
-) -> tuple[list[Record], list[DeferredRow]]:
+def written(messages: Sequence[Message], *, again: bool = False) -> tuple[list[Record], list[DeferredRow]]:
     """Return what is written of messages, in their order: an event and a lane record each, or a row for later.
 
     `again`: whoever reads the lane must look whether it had it already.

@@ -126,11 +126,12 @@ class HttpProtocol(HttpToolsProtocol):
         if self._defaults is None or self._defaults[0] is not defaults:
             lines = b"".join([b"%b: %b\r\n" % pair for pair in defaults])
             self._defaults = (defaults, lines)
-        if not self.transport.is_closing():
+        transport = self.transport
+        if not transport.is_closing():
             end = b"\r\n" if keep_alive else _CLOSE + b"\r\n"
-            self.transport.write(b"".join((STATUS_LINE[status], self._defaults[1], fields, end, body)))
+            transport.write(b"".join((STATUS_LINE[status], self._defaults[1], fields, end, body)))
             if not keep_alive:
-                self.transport.close()
+                transport.close()
         self.on_response_complete()
 
     def on_response_complete(self) -> None:
@@ -141,7 +142,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
             return

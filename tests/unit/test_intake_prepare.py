@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from gateway.domain.message import Message, MessageClass
 from gateway.domain.segmentation import segment_text
 from gateway.intake.answers import item_results, render_batch, rfc3339
-from gateway.intake.prepare import VALIDITY_MS, Circumstances
+from gateway.intake.prepare import Circumstances
 from gateway.intake.requests import BodyError, MessageDraft, parse_batch, parse_message
+from gateway.intake.validity import VALIDITY_MS
 from gateway.ports.intake_store import Account
 from tests.support.intake import NOW_MS, Bench
 
