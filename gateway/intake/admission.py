@@ -55,9 +55,10 @@ class Admission:
                 self._metrics.deduplicated(1)
                 return replayed(outcome, single=message_id is not None)
             case Kept(owners=owners):
-                if owners:
+                if owners:  # the hash of a UUID is not cheap
                     self._metrics.deduplicated(len(owners))
-                self._metrics.accepted([message for message in messages if message.id not in owners])
+                    messages = [message for message in messages if message.id not in owners]
+                self._metrics.accepted(messages)
                 if trace is not None:
                     trace.kept(owners)
                 return Answer(outcome.status, outcome.body, message_id, allowance=allowance)

@@ -11,7 +11,7 @@ from typing import Final
 MAX_HEAD_OCTETS: Final = 4_096
 _MAX_DIGITS: Final = 8
 _END: Final = b"\r\n\r\n"
-_CONTENT_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)\r\n", re.IGNORECASE)
+_CONTENT_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)(?=\r\n)", re.IGNORECASE)
 
 
 class KnownHead:
