@@ -87,6 +87,10 @@ class SegmentationOptions:
         """Whether a long text becomes several submits, which need a reference to be put together by."""
         return self.split not in ("payload", WHOLE)
 
+    def measure_short(self, text: str) -> MeasuredText | None:
+        """Return what `measure` says of a text without wishes that is one segment, None where that is not so plain."""
+        return measure_short(text) if self._is_usual else None
+
     def measure(
         self,
         text: str,

@@ -147,7 +147,7 @@ def build_app(deps: Deps) -> Api:
     if deps.tracing is None:  # what is traced goes the way that has a scope
         app.fast[MESSAGES_ROUTE.encode()] = FastPath(
             MESSAGES_ROUTE,
-            deps.intake.accept_at_once,
+            deps.intake.single().begin,
             gate=gate,
             metrics=metrics,
             max_body_octets=deps.max_body_octets,

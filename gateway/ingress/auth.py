@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.ports.clock import Clock
-from gateway.ports.intake_store import Authenticator, KeyRejection, Principal
+from gateway.ports.intake_store import Authenticator, KeyRejection, Principal, Recognition
 
 SEND = "messages:send"
 READ = "messages:read"
@@ -53,12 +53,20 @@ class Gate:
             self._on_denied()
         return verdict
 
-    def known(self, authorization: bytes, scope: str) -> Principal | None:
+    def caller(self, authorization: bytes, scope: str) -> "Caller":
+        """Return whoever sends this header, to be asked again with each request."""
+        return Caller(self, authorization, scope)
+
+    def recognise(self, authorization: bytes, scope: str, *, now_ms: int) -> Recognition | None:
         """Return who asks where that is known without asking, and may; None leaves it to `admit`, which says why."""
         if authorization[:7] != b"Bearer ":
             return None
-        found = self._authenticator.known(authorization[7:], now_ms=self._clock.now_ms())
-        return found if found is not None and found.may(scope) else None
+        found = self._authenticator.known(authorization[7:], now_ms=now_ms)
+        return found if found is not None and found.principal.may(scope) else None
+
+    def now_ms(self) -> int:
+        """Return the time by which keys are judged."""
+        return self._clock.now_ms()
 
     async def _judge(self, authorization: str, scopes: tuple[str, ...]) -> Principal | Denied:
         scheme, _, key = authorization.partition(" ")
@@ -73,3 +81,23 @@ class Gate:
         if not any(map(found.may, scopes)):
             return Denied("missing_scope", f"the API key lacks the scope {' or '.join(scopes)}")
         return found
+
+
+class Caller:
+    """Whoever sends one `Authorization` header. A key that was found right is not looked up while that holds."""
+
+    __slots__ = ("_authorization", "_gate", "_recognition", "_scope")
+
+    def __init__(self, gate: Gate, authorization: bytes, scope: str) -> None:
+        self._gate = gate
+        self._authorization = authorization
+        self._scope = scope
+        self._recognition: Recognition | None = None
+
+    def principal(self) -> Principal | None:
+        """Return who asks where that is known without asking, and may; None leaves it to `Gate.admit`."""
+        now_ms = self._gate.now_ms()
+        found = self._recognition
+        if found is None or not found.holds(now_ms):
+            found = self._recognition = self._gate.recognise(self._authorization, self._scope, now_ms=now_ms)
+        return None if found is None else found.principal

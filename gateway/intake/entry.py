@@ -7,27 +7,26 @@ catalogue; the door gives it a status and a body.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from hashlib import sha256
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from gateway.domain.ids import format_id
 from gateway.domain.message import Message
+from gateway.intake.admission import RETRY_AFTER_S, Admission
 from gateway.intake.answers import item_results, render_accepted, render_batch, render_validated
 from gateway.intake.backlog import Backlog
 from gateway.intake.direct import DirectIntake
 from gateway.intake.journal import (
     Journal,
-    JournalOutcome,
     Kept,
     KeyConflict,
     KeyInUse,
-    NotKept,
     Owners,
     Submission,
     repeat_outcome,
 )
-from gateway.intake.journal_outcomes import Callback
 from gateway.intake.lookups import LookUps
 from gateway.intake.metrics import IntakeMetrics
 from gateway.intake.outcomes import (
@@ -42,6 +41,7 @@ from gateway.intake.outcomes import (
 from gateway.intake.prepare import Circumstances, Preparer
 from gateway.intake.requests import BodyError, MessageDraft, parse_batch, parse_message
 from gateway.intake.rich import Fault
+from gateway.intake.single import SingleIntake
 from gateway.intake.tracing import IntakeTracing, RequestTrace
 from gateway.policy.admission import Allowance
 from gateway.ports.clock import Clock
@@ -56,7 +56,6 @@ BATCH_ROUTE = "/v1/messages:batch"
 MAX_SHOWN_FAULTS = 100
 _ACCEPTED = 202
 _VALIDATED = 200
-_RETRY_AFTER_S = 2
 # Preparing this many takes some 5 ms; then other requests get their turn.
 _SLICE_MESSAGES = 250
 
@@ -90,7 +89,7 @@ class Intake:
         self._max_batch_messages = max_batch_messages
         self._look_up_deadline_s = look_up_deadline_s
         self._tracing = tracing
-        self._uncounted: list[Message] = []
+        self._admission = Admission(backlog, metrics)
 
     def direct(self) -> DirectIntake:
         """Return the way in for doors whose messages are no JSON bodies; it works while `running`."""
@@ -102,6 +101,17 @@ class Intake:
             metrics=self._metrics,
             wishes=self._look_ups.wishes,
             tracing=self._tracing,
+        )
+
+    def single(self) -> SingleIntake:
+        """Return the way in for single messages that need no waiting; it works while `running`."""
+        return SingleIntake(
+            preparer=self._preparer,
+            journal=self._journal,
+            admission=self._admission,
+            look_ups=self._look_ups,
+            clock=self._clock,
+            metrics=self._metrics,
         )
 
     @asynccontextmanager
@@ -130,7 +140,7 @@ class Intake:
         if isinstance(prepared, tuple):
             refusal = self._refused_message(prepared)
             return await self._replay_or(refusal, keyed, single=True)
-        allowance = self._admit((prepared,), request)
+        allowance = self._admission.admit((prepared,), request.principal.account)
         if isinstance(allowance, Refusal):
             return await self._replay_or(allowance, keyed, single=True)
         if request.trace is not None:
@@ -145,47 +155,6 @@ class Intake:
             keyed=keyed._replace(status=_ACCEPTED, body=answer) if keyed else None,
         )
         return await self._keep(submission, (prepared,), allowance, message_id, trace=request.trace)
-
-    def accept_at_once(
-        self, body: bytes, request: Request, answer: Callable[[Answer | Refusal], None]
-    ) -> bool:
-        """Begin what `accept` does, awaiting nothing; `answer` is called, once, when the message is durable or refused.
-
-        False where it is not the usual message, which needs nothing but what is at hand: then nothing was begun, and
-        `accept` is the way.
-        """
-        account = request.principal.account
-        try:
-            draft = parse_message(body)
-        except BodyError:
-            return False
-        if self._look_ups.are_needed(account, draft):
-            return False
-        common = Circumstances(
-            account, self._clock.now_ms(), request.request_id, is_test=request.principal.is_test
-        )
-        prepared = self._preparer.prepare(draft, common)
-        if isinstance(prepared, tuple):
-            return False
-        allowance = self._admit((prepared,), request)
-        if isinstance(allowance, Refusal):
-            answer(allowance)
-            return True
-        message_id = format_id("msg", prepared.id)
-        body = render_accepted(prepared, message_id=message_id)
-        submission = Submission((prepared,), account_id=account.id, status=_ACCEPTED, body=body)
-
-        def settled(outcome: JournalOutcome) -> None:
-            if type(outcome) is Kept:  # neither replayed nor a repeat: there is no key and no claim
-                self._count_soon(prepared)
-                answer(Answer(outcome.status, outcome.body, message_id, allowance=allowance))
-            else:
-                answer(self._concluded(outcome, (prepared,), allowance, message_id))
-
-        refused = self._journal.enter(submission, Callback(settled))
-        if refused is not None:
-            settled(refused)
-        return True
 
     async def accept_batch(self, body: bytes, request: Request) -> Answer | Refusal:
         """Accept the body of `POST /v1/messages:batch`; one bad item refuses the others only with reject_all."""
@@ -207,7 +176,7 @@ class Intake:
         if refused and (batch.reject_all or not messages):
             refusal = self._refused_batch(prepared, client_refs, refused)
             return await self._replay_or(refusal, keyed)
-        allowance = self._admit(messages, request)
+        allowance = self._admission.admit(messages, request.principal.account)
         if isinstance(allowance, Refusal):
             return await self._replay_or(allowance, keyed)
         if request.trace is not None:
@@ -259,7 +228,7 @@ class Intake:
             return await self._look_ups.complete(common, drafts)
         except (StoreUnavailableError, TimeoutError):
             detail = "what the request names cannot be looked up now"
-            return Refusal("unavailable", detail, retry_after_s=_RETRY_AFTER_S)
+            return Refusal("unavailable", detail, retry_after_s=RETRY_AFTER_S)
 
     async def _prepare_all(
         self, items: Sequence[MessageDraft | tuple[Fault, ...]], common: Circumstances
@@ -275,21 +244,6 @@ class Intake:
             ]
         return prepared
 
-    def _admit(self, messages: Sequence[Message], request: Request) -> Allowance | Refusal | None:
-        full = self._backlog.full_lane(messages)
-        if full is not None:
-            self._metrics.rejected(["backpressure"] * len(messages))
-            detail = f"{full} is full; nothing of this request was accepted"
-            return Refusal("backpressure", detail, retry_after_s=_RETRY_AFTER_S)
-        allowance = self._backlog.take(request.principal.account, len(messages))
-        if allowance is not None and not allowance.admitted:
-            self._metrics.rejected(["rate_limited"] * len(messages))
-            detail = f"more than {allowance.quota} messages a second"
-            return Refusal(
-                "rate_limited", detail, retry_after_s=max(1, allowance.retry_after_s), allowance=allowance
-            )
-        return allowance
-
     async def _keep(
         self,
         submission: Submission,
@@ -300,39 +254,7 @@ class Intake:
         trace: RequestTrace | None = None,
     ) -> Answer | Refusal:
         outcome = await self._journal.submit(submission)
-        return self._concluded(outcome, messages, allowance, message_id, trace=trace)
-
-    def _concluded(
-        self,
-        outcome: JournalOutcome,
-        messages: Sequence[Message],
-        allowance: Allowance | None,
-        message_id: str | None,
-        *,
-        trace: RequestTrace | None = None,
-    ) -> Answer | Refusal:
-        match outcome:
-            case Kept(replayed=True):
-                self._metrics.deduplicated(1)
-                return replayed(outcome, single=message_id is not None)
-            case Kept(owners=owners):
-                if owners:
-                    self._metrics.deduplicated(len(owners))
-                self._metrics.accepted([message for message in messages if message.id not in owners])
-                if trace is not None:
-                    trace.kept(owners)
-                return Answer(outcome.status, outcome.body, message_id, allowance=allowance)
-            case KeyConflict() | KeyInUse():
-                return refused_key(outcome)
-            case NotKept(reason=reason):
-                self._metrics.rejected(["backpressure" if reason == "full" else "other"] * len(messages))
-                if reason == "full":
-                    detail = "too many messages wait for their commit"
-                    return Refusal("backpressure", detail, retry_after_s=_RETRY_AFTER_S)
-                if reason == "data":
-                    return Refusal("internal_error", "the message store refused the messages")
-                detail = "the messages could not be made durable"
-                return Refusal("unavailable", detail, retry_after_s=_RETRY_AFTER_S)
+        return self._admission.concluded(outcome, messages, allowance, message_id, trace=trace)
 
     async def _replay_or(
         self, refusal: Refusal, keyed: KeyedRequest | None, *, single: bool = False
@@ -354,16 +276,6 @@ class Intake:
             self._metrics.deduplicated(1)
             return replayed(outcome, single=single)
         return refused_key(outcome) if isinstance(outcome, KeyConflict | KeyInUse) else refusal
-
-    def _count_soon(self, message: Message) -> None:
-        """Count what was accepted alone together with what the same flush kept."""
-        if not self._uncounted:
-            asyncio.get_running_loop().call_soon(self._count)
-        self._uncounted.append(message)
-
-    def _count(self) -> None:
-        messages, self._uncounted = self._uncounted, []
-        self._metrics.accepted(messages)
 
     def _refused_body(self, error: BodyError) -> Refusal:
         self._metrics.rejected(["other"])

@@ -9,7 +9,6 @@ its commit do the waiting requests get their answer; when it fails, every one of
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from time import monotonic
 from uuid import UUID
 
@@ -24,7 +23,7 @@ from gateway.intake.journal_outcomes import (
     KeyInUse,
     NotKept,
 )
-from gateway.intake.submission import Entry, Owners, Submission, Waiter
+from gateway.intake.submission import Owners, Submission, Waiter
 from gateway.ports.bus import Bus, Record, Transaction
 from gateway.ports.clock import Clock
 from gateway.ports.dispatch_store import DeferredRow, DeferredStore
@@ -97,7 +96,7 @@ class Journal:
         """Take a submission whose `waiter` gets the outcome when its transaction is over; or return why not."""
         if self._closed:
             return NotKept("closed")
-        count = len(submission.entries)
+        count = submission.count
         if self._waiting_messages + count > max(self._limits.max_pending_messages, count):
             return NotKept("full")
         if self._doubts is not None and (earlier := self._doubts.find(submission, now_s=monotonic())):
@@ -143,8 +142,11 @@ class Journal:
             if left_s <= 0:
                 return
             self._wake.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), left_s)
+            timer = asyncio.get_running_loop().call_later(left_s, self._wake.set)
+            try:
+                await self._wake.wait()  # own event, set by the timer at the latest
+            finally:
+                timer.cancel()
 
     def _take(self) -> list[Submission]:
         """Take the submissions of the next flush, oldest first; equal keys never share one."""
@@ -155,7 +157,7 @@ class Journal:
         messages = 0
         while self._waiting and (not group or messages < self._limits.max_messages):
             submission = self._waiting.popleft()
-            count = len(submission.entries)
+            count = submission.count
             if submission.waiter is None or submission.waiter.done():  # its request was cancelled
                 self._waiting_messages -= count
                 continue
@@ -188,7 +190,7 @@ class Journal:
                     submission.settle(NotKept(reason))
             done = True
         finally:
-            self._waiting_messages -= sum([len(submission.entries) for submission in group])
+            self._waiting_messages -= sum([submission.count for submission in group])
             if not done:  # only when this task is being cancelled
                 for submission in group:
                     submission.settle(NotKept("unavailable"))
@@ -236,7 +238,7 @@ class Journal:
         """Keep what needs nothing but the bus: one statement, one round trip, its own transaction."""
         records: list[Record] = []
         for submission in group:
-            _collect(submission.entries, {}, records, [])
+            records += submission.records
         await self._bus.append(records)
         return [Kept(submission.status, submission.body) for submission in group]
 
@@ -258,7 +260,7 @@ class Journal:
         fresh = [submission for index, submission in enumerate(group) if index not in outcomes]
         records: list[Record] = []
         for submission in fresh:
-            _collect(submission.entries, {}, records, [])
+            records += submission.records
         if records:
             await self._bus.append(records)
         self._appended = [
@@ -296,7 +298,9 @@ class Journal:
                 body = submission.render(repeats)
                 if submission.keyed is not None:
                     changed.append(submission.keyed._replace(body=body))
-            _collect(submission.entries, repeats, records, rows)
+            more, later = submission.without(repeats) if repeats else (submission.records, submission.rows)
+            records += more
+            rows += later
             outcomes[index] = Kept(submission.status, body, submission.is_again, repeats)
         if changed:
             await self._idempotency.store_answers(tx, changed)
@@ -332,12 +336,7 @@ class Journal:
 
 def _is_plain(group: Sequence[Submission]) -> bool:
     """True when no submission has a key, a reference or a message that waits for its time."""
-    return not any(
-        submission.keyed is not None
-        or submission.claims
-        or any(entry.deferred for entry in submission.entries)
-        for submission in group
-    )
+    return all(submission.keyed is None and submission.is_simple for submission in group)
 
 
 def repeat_outcome(request: KeyedRequest, answer: KeptAnswer) -> JournalOutcome:
@@ -362,16 +361,3 @@ def _repeats(submission: Submission, owners: Mapping[tuple[str, str], UUID]) -> 
         if owner != message_id:
             repeats[message_id] = owner
     return repeats
-
-
-def _collect(
-    entries: Sequence[Entry], repeats: Mapping[UUID, UUID], records: list[Record], rows: list[DeferredRow]
-) -> None:
-    for entry in entries:
-        if repeats and entry.message_id in repeats:
-            continue
-        records.append(entry.event)
-        if entry.lane_record is not None:
-            records.append(entry.lane_record)
-        elif entry.deferred is not None:
-            rows.append(entry.deferred)

@@ -1,7 +1,8 @@
 """What the journal is bounded by, and what it answers; `gateway.intake.journal` gives these names on."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 from gateway.intake.submission import Owners
 
@@ -17,8 +18,7 @@ class JournalLimits:
     max_wait_s: float = 8.0
 
 
-@dataclass(slots=True)  # one for each request: freezing would triple what making it costs
-class Kept:
+class Kept(msgspec.Struct, frozen=True):
     """The answer is durable. `replayed`: it is the first one's, and nothing new was kept.
 
     `owners` are the messages of this submission that repeated a client_ref, so that were not kept.
@@ -27,7 +27,7 @@ class Kept:
     status: int
     body: bytes
     replayed: bool = False
-    owners: Owners = field(default_factory=dict)
+    owners: Owners = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +48,3 @@ class NotKept:
 
 
 JournalOutcome = Kept | KeyConflict | KeyInUse | NotKept
-
-
-class Callback:
-    """Waits for an outcome without a future: what is to be done with it is done at once, and raises nothing."""
-
-    __slots__ = ("_settled",)
-
-    def __init__(self, settled: Callable[[JournalOutcome], None]) -> None:
-        self._settled: Callable[[JournalOutcome], None] | None = settled
-
-    def done(self) -> bool:
-        """Tell whether the outcome was there."""
-        return self._settled is None
-
-    def set_result(self, outcome: JournalOutcome, /) -> None:
-        """Take the outcome, once."""
-        settled, self._settled = self._settled, None
-        if settled is not None:
-            settled(outcome)

@@ -6,7 +6,8 @@ nothing of the kind costs no await.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gateway.intake.prepare import Circumstances
 from gateway.intake.requests import ChannelWish, MessageDraft
@@ -37,7 +38,8 @@ class LookUps:
         """Tell whether `complete` would have to ask for anything; costs nothing."""
         if draft.webhook_id is not None or draft.channels is not None or self.wishes.concern(account):
             return True
-        return draft.content is not None and bool(media_ids(draft.content))
+        content = draft.content
+        return content is not None and not content.is_plain and bool(media_ids(content))
 
     async def complete(self, common: Circumstances, drafts: Sequence[MessageDraft]) -> Circumstances:
         """Return the circumstances with what the drafts need; TimeoutError or StoreUnavailableError."""

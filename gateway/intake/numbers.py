@@ -69,6 +69,15 @@ def _national_pattern(region: str, *, prefixes: tuple[str | None, ...]) -> str:
     )
 
 
+def _plain_pattern(region: str) -> str:
+    """Return a pattern of mobile and fixed numbers of which phonenumbers changes nothing, whatever else they may be."""
+    metadata = _metadata(region)
+    strips = metadata.national_prefix_for_parsing
+    stripped = f"(?!{_uncaptured(strips)})" if strips else ""
+    kinds = f"(?:{_is(metadata.mobile)}|{_is(metadata.fixed_line)})"
+    return f"{metadata.country_code}(?!0){stripped}{_is(metadata.general_desc)}{kinds}[0-9]+"
+
+
 _GROUP_TYPES = ("fixed_line_or_mobile", "fixed_line", "mobile")
 
 
@@ -91,6 +100,19 @@ def _home_plans() -> tuple[str, tuple[tuple[str, str], ...], dict[str, tuple[str
 
 _home_pattern, _HOME_TYPES, _NATIONAL = _home_plans()
 _home = re.compile(_home_pattern).fullmatch
+_home_digits = re.compile(
+    rf"\+(?:{'|'.join(_plain_pattern(region) for region in dict.fromkeys(region for region, _ in _HOME_TYPES))})"
+).fullmatch
+
+
+def parse_msisdn(
+    text: str, default_region: str | None = None, *, digits_are_international: bool = False
+) -> str:
+    """Return the `msisdn` of what `parse_recipient` says; most numbers are read at a third of its price."""
+    if _home_digits(text):
+        return text[1:]
+    found = parse_recipient(text, default_region, digits_are_international=digits_are_international)
+    return found.msisdn
 
 
 def parse_recipient(

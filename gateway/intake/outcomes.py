@@ -6,6 +6,8 @@ Made by `gateway.intake.entry`; the doors turn them into status and body.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from gateway.intake.answers import ItemResult
 from gateway.intake.journal_outcomes import Kept, KeyConflict, KeyInUse
 from gateway.intake.requests import BodyError
@@ -15,8 +17,7 @@ from gateway.policy.admission import Allowance
 from gateway.ports.intake_store import Principal
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(msgspec.Struct):
     """The request is durable (or was before: `replayed`). `message_id` is set for a single message."""
 
     status: int
@@ -38,8 +39,7 @@ class Refusal:
     results: Sequence[ItemResult] | None = None
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct):
     """Who asks, under which request id, with which Idempotency-Key, and the trace where traces are on."""
 
     principal: Principal

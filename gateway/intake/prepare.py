@@ -6,10 +6,10 @@ gives exactly the numbers that sending would.
 
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
-from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
+
+import msgspec
 
 from gateway.domain.addresses import parse_sender
 from gateway.domain.cutting import USUAL_SEGMENTATION, SegmentationOptions
@@ -18,30 +18,14 @@ from gateway.domain.message import Channel, Message, MessageClass, RichContent, 
 from gateway.domain.segmentation import MAX_SEGMENTS, MeasuredText
 from gateway.domain.templates import Templates
 from gateway.intake.channels import check_wishes, prepare_channels
-from gateway.intake.numbers import parse_recipient
+from gateway.intake.numbers import parse_msisdn
 from gateway.intake.requests import MessageDraft
 from gateway.intake.rich import Fault, Said, check_template, read_content
+from gateway.intake.validity import VALIDITY_MS, validity_times
 from gateway.policy.routing import NoRoute, Plan, RouteQuery, RouteTable, UnknownCarrier
 from gateway.ports.consent_store import Wishes
 from gateway.ports.intake_store import Account
 from gateway.ports.media_store import MediaFacts
-
-_SECOND_MS = 1_000
-_HOUR_MS = 3_600 * _SECOND_MS
-
-VALIDITY_MS: dict[MessageClass, int] = {
-    MessageClass.OTP: 300 * _SECOND_MS,
-    MessageClass.TRANSACTIONAL: 24 * _HOUR_MS,
-    MessageClass.COLLECTIONS: 24 * _HOUR_MS,
-    MessageClass.MARKETING: 24 * _HOUR_MS,
-}
-"""How long a message is worth delivering when the client does not say (sms-domain 4.2)."""
-
-MAX_VALIDITY_MS = 72 * _HOUR_MS
-MAX_AHEAD_MS = 14 * 24 * _HOUR_MS
-"""How far in the future `send_at` may lie."""
-PAST_SEND_AT_MS = 300 * _SECOND_MS
-"""A `send_at` this long ago means now (clocks differ, requests wait); an older one is a mistake."""
 
 # More characters than any 255 segments hold, so a megabyte of text is refused before anything is done with it.
 _MAX_CHARACTERS = MAX_SEGMENTS * 160
@@ -49,8 +33,7 @@ _CACHED_SENDERS = 4_096
 _NO_TEXT = MeasuredText("", "gsm7", 0, 1)
 
 
-@dataclass(slots=True)  # one for each request: freezing would triple what making it costs
-class Circumstances:
+class Circumstances(msgspec.Struct):
     """What the messages of one request have in common. `now_ms` is the moment of acceptance.
 
     `message_id` is for a door that has named its one message already. `origin` is as in `Message`. `webhook_ids` are
@@ -68,7 +51,7 @@ class Circumstances:
     message_id: UUID | None = None
     webhook_ids: AbstractSet[str] = frozenset()
     wishes: Mapping[str, Wishes] | None = None
-    media: Mapping[str, MediaFacts] = field(default_factory=dict)
+    media: Mapping[str, MediaFacts] = {}
 
 
 class Preparer:
@@ -108,8 +91,59 @@ class Preparer:
 
     def prepare(self, draft: MessageDraft, common: Circumstances) -> Message | tuple[Fault, ...]:
         """Return the message, or one fault per offending field with pointers relative to the message."""
+        usual = self._usual(draft, common)
+        if usual is not None:
+            return usual
         if draft.channels is not None:
             return prepare_channels(self, draft, common)
+        return self._prepare(draft, common)
+
+    def _usual(self, draft: MessageDraft, common: Circumstances) -> Message | None:
+        """Return a short message that wishes for nothing, as most are; None where the long way has to look.
+
+        The same as `_prepare` without what it need not ask here; a property test holds the two together.
+        """
+        text = _plain_text(draft)
+        if text is None or draft.to is None or draft.sender is None or common.is_test or common.wishes:
+            return None
+        account = common.account
+        message_class = draft.message_class or MessageClass.TRANSACTIONAL
+        try:
+            recipient = parse_msisdn(
+                draft.to, account.default_region, digits_are_international=account.bare_international
+            )
+            sender = _source_addr(draft.sender)
+        except AddressError:
+            return None
+        plan = self.routes.plan_of(recipient, account.id, message_class, sender)
+        if plan is None:
+            return None
+        options = self._segmentation.get(plan.carrier, USUAL_SEGMENTATION)
+        measured = options.measure_short(text) if not account.transliterate else None
+        if measured is None:
+            return None
+        return Message(
+            id=common.message_id or self._new_id(common.now_ms),
+            account_id=account.id,
+            message_class=message_class,
+            recipient=recipient,
+            sender=sender,
+            text=measured.text,
+            encoding=measured.encoding,
+            segment_count=1,
+            accepted_at=common.now_ms,
+            valid_until=common.now_ms + VALIDITY_MS[message_class],
+            carrier=plan.carrier,
+            candidates=plan.candidates,
+            client_ref=draft.client_ref,
+            batch_id=common.batch_id,
+            request_id=common.request_id,
+            route_reason=plan.reason,
+            source=common.source,
+            origin=common.origin,
+        )
+
+    def _prepare(self, draft: MessageDraft, common: Circumstances) -> Message | tuple[Fault, ...]:
         faults: list[Fault] = []
         account = common.account
         message_class = draft.message_class or MessageClass.TRANSACTIONAL
@@ -130,7 +164,7 @@ class Preparer:
         if common.wishes and recipient and channel:
             check_wishes(common, message_class, channel, recipient, sender or "", faults)
         measured, rich = self._words(draft, common, channel or Channel.SMS, plan, faults)
-        send_at, valid_until = _times(draft, message_class, common.now_ms, faults)
+        send_at, valid_until = validity_times(draft, message_class, common.now_ms, faults)
         faults += unroutable
         if faults or recipient is None or sender is None or measured is None or plan is None or not channel:
             return tuple(faults)
@@ -257,18 +291,39 @@ class Preparer:
         return None
 
 
+def _plain_text(draft: MessageDraft) -> str | None:
+    """Return the text of a draft that wishes for nothing else; None where there is more to it, or too little."""
+    content = draft.content
+    if (
+        content is None
+        or not content.text
+        or not content.is_plain
+        or "\x00" in content.text
+        or (draft.channel is not None and draft.channel != Channel.SMS)
+        or draft.channels is not None
+        or draft.webhook_id is not None
+        or draft.send_at is not None
+        or draft.expires_at is not None
+        or draft.route is not None
+        or draft.metadata is not None
+        or draft.params is not None
+        or draft.encoding is not None
+        or draft.transliterate is not None
+        or (draft.client_ref is not None and "\x00" in draft.client_ref)
+    ):
+        return None
+    return content.text
+
+
 def _recipient(text: str | None, account: Account, faults: list[Fault]) -> str | None:
     if text is None:
         faults.append(Fault("missing_field", "to is missing", "/to"))
         return None
     try:
-        found = parse_recipient(
-            text, account.default_region, digits_are_international=account.bare_international
-        )
+        return parse_msisdn(text, account.default_region, digits_are_international=account.bare_international)
     except AddressError as error:
         faults.append(Fault(error.code, error.detail, "/to"))
         return None
-    return found.msisdn
 
 
 @lru_cache(maxsize=_CACHED_SENDERS)
@@ -314,38 +369,6 @@ def _measure(
     except SegmentationError as error:
         faults.append(Fault(error.code, error.detail, "/content/text"))
         return None
-
-
-def _times(
-    draft: MessageDraft, message_class: MessageClass, now_ms: int, faults: list[Fault]
-) -> tuple[int | None, int]:
-    """Return (send_at or None for now, valid_until), both in milliseconds since the epoch."""
-    send_at = None
-    if draft.send_at is not None:
-        send_at = _epoch_ms(draft.send_at)
-        if send_at < now_ms - PAST_SEND_AT_MS:
-            faults.append(Fault("invalid_send_at", "send_at is in the past", "/send_at"))
-        elif send_at > now_ms + MAX_AHEAD_MS:
-            days = MAX_AHEAD_MS // (24 * _HOUR_MS)
-            faults.append(Fault("invalid_send_at", f"send_at is more than {days} days ahead", "/send_at"))
-        if send_at <= now_ms:
-            send_at = None
-    start = send_at or now_ms
-    if draft.expires_at is None:
-        return send_at, start + VALIDITY_MS[message_class]
-    valid_until = _epoch_ms(draft.expires_at)
-    if valid_until <= start:
-        what = "in the past" if valid_until <= now_ms else "not after send_at"
-        faults.append(Fault("expired_validity", f"expires_at is {what}", "/expires_at"))
-    elif valid_until > start + MAX_VALIDITY_MS:
-        hours = MAX_VALIDITY_MS // _HOUR_MS
-        detail = f"expires_at is more than {hours} hours after the message may first be sent"
-        faults.append(Fault("validity_too_long", detail, "/expires_at"))
-    return send_at, valid_until
-
-
-def _epoch_ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
 
 
 def _check_storable(draft: MessageDraft, faults: list[Fault]) -> None:

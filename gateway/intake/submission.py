@@ -38,20 +38,23 @@ class Waiter(Protocol[_Outcome_contra]):
 class Submission:
     """The messages of one request and its answer.
 
-    `body` is the answer if no client_ref repeats; otherwise `render` makes it from the owners found. `claims` says
-    whether the messages' client_refs are claimed. `waiter` gets the journal's outcome. `is_again`: an earlier try of the
-    same request may have been appended, so its messages are taken in a second time under the same ids.
+    `body` is the answer if no client_ref repeats; otherwise `render` makes it from the owners found. `claims` are of the
+    messages' client_refs. `records` are what is appended, `rows` wait for their time. `waiter` gets the journal's outcome.
+    `is_again`: an earlier try of the same request may have been appended, so its messages are taken in a second time
+    under the same ids.
     """
 
     __slots__ = (
         "account_id",
         "body",
         "claims",
-        "entries",
+        "count",
         "is_again",
         "keyed",
         "messages",
+        "records",
         "render",
+        "rows",
         "since",
         "status",
         "waiter",
@@ -74,12 +77,17 @@ class Submission:
         self.keyed = keyed
         self.render = render
         self.messages = messages
-        self.entries = [entry_of(message) for message in messages]
-        self.claims = [
-            ClientRefClaim(account_id, message.client_ref, message.id)
-            for message in (messages if claim_client_refs else ())
-            if message.client_ref is not None
-        ]
+        self.count = len(messages)
+        self.records, self.rows = written(messages)
+        self.claims = (
+            [
+                ClientRefClaim(account_id, message.client_ref, message.id)
+                for message in messages
+                if message.client_ref is not None
+            ]
+            if claim_client_refs
+            else []
+        )
         self.is_again = False
         self.waiter: Waiter[Any] | None = None
         self.since = 0.0
@@ -92,7 +100,12 @@ class Submission:
     @property
     def is_simple(self) -> bool:
         """True when it is nothing but records, under a key or not: no reference is claimed, no message waits."""
-        return not self.claims and all(entry.deferred is None for entry in self.entries)
+        return not self.claims and not self.rows
+
+    def without(self, repeats: Owners) -> tuple[list[Record], list[DeferredRow]]:
+        """Return what is left to write where some of the messages are others' repeats."""
+        rest = [message for message in self.messages if message.id not in repeats]
+        return written(rest, again=self.is_again)
 
     def adopt(self, body: bytes) -> bool:
         """Go by the ids in the answer that an earlier try had prepared; False when it was about other messages.
@@ -111,41 +124,38 @@ class Submission:
                 for message, id_ in zip(messages, ids, strict=True)
             ]
         self.messages, self.body = messages, body
-        self.entries = [entry_of(message, again=True) for message in messages]
-        self.is_again = True
+        self._write_again()
         return True
 
     def repeat(self, earlier: "Submission") -> None:
         """Become an earlier try of the same request: its messages, their ids, its answer."""
         self.status, self.body, self.render = earlier.status, earlier.body, earlier.render
         self.keyed, self.claims, self.messages = earlier.keyed, earlier.claims, earlier.messages
-        self.entries = [entry_of(message, again=True) for message in earlier.messages]
+        self._write_again()
+
+    def _write_again(self) -> None:
+        self.count = len(self.messages)
+        self.records, self.rows = written(self.messages, again=True)
         self.is_again = True
 
 
-class Entry:
-    """One message as the transaction writes it: an event, and a lane record or a deferred row."""
+def written(messages: Sequence[Message], *, again: bool = False) -> tuple[list[Record], list[DeferredRow]]:
+    """Return what is written of messages, in their order: an event and a lane record each, or a row for later.
 
-    __slots__ = ("deferred", "event", "lane_record", "message_id")
-
-    def __init__(
-        self, message_id: UUID, event: Record, lane_record: Record | None, deferred: DeferredRow | None
-    ) -> None:
-        self.message_id = message_id
-        self.event = event
-        self.lane_record = lane_record
-        self.deferred = deferred
-
-
-def entry_of(message: Message, *, again: bool = False) -> Entry:
-    """Return what is written of a message; `again`: whoever reads the lane must look whether it had it already."""
-    topic = lane(message.carrier, message.message_class)
-    key = message.recipient.encode()
-    value = encode(message)
-    if message.send_at is None:
-        event = Record(EVENTS, message.id.bytes, encode_accepted(value, State.QUEUED))
-        if again:
-            value = encode(replace(message, attempt=APPENDED_AGAIN))
-        return Entry(message.id, event, Record(topic, key, value), None)
-    event = Record(EVENTS, message.id.bytes, encode_accepted(value, State.SCHEDULED))
-    return Entry(message.id, event, None, DeferredRow(message.send_at, topic, key, value, message.id))
+    `again`: whoever reads the lane must look whether it had it already.
+    """
+    records: list[Record] = []
+    rows: list[DeferredRow] = []
+    for message in messages:
+        topic = lane(message.carrier, message.message_class)
+        key = message.recipient.encode()
+        value = encode(message)
+        if message.send_at is None:
+            records.append(Record(EVENTS, message.id.bytes, encode_accepted(value, State.QUEUED)))
+            if again:
+                value = encode(replace(message, attempt=APPENDED_AGAIN))
+            records.append(Record(topic, key, value))
+        else:
+            records.append(Record(EVENTS, message.id.bytes, encode_accepted(value, State.SCHEDULED)))
+            rows.append(DeferredRow(message.send_at, topic, key, value, message.id))
+    return records, rows

@@ -232,6 +232,16 @@ class RouteTable:
             return share.pick(query.recipient)
         return self._wished(query, share.pick(query.recipient) if share else None)
 
+    def plan_of(
+        self, recipient: str, account_id: str, message_class: MessageClass, sender: str
+    ) -> Plan | None:
+        """Return what `decide` said of other short messages of the kind, without wishes; None where it was not asked yet."""
+        prefix = recipient[: self._prefix_digits]
+        share = self._shares.get(
+            (prefix, account_id, message_class, sender if self._by_sender else "", Channel.SMS)
+        )
+        return None if share is None else share.pick(recipient)
+
     def _share_of(self, query: RouteQuery) -> _Share | None:
         key = (
             query.recipient[: self._prefix_digits],

@@ -76,14 +76,30 @@ class KeyRejection(StrEnum):
     EXPIRED = "expired"
 
 
+@dataclass(slots=True)
+class Recognition:
+    """A key that was found right, believed within these bounds. Who gave it ends it early by setting `until_ms` to 0."""
+
+    principal: Principal
+    since_ms: int
+    until_ms: int
+
+    def holds(self, now_ms: int) -> bool:
+        """Tell whether the principal may still be taken for who asks."""
+        return self.since_ms <= now_ms < self.until_ms
+
+
 class Authenticator(Protocol):
     """Answers from a bounded cache; a revoked key stops at once (notified), at the latest after the cache's TTL."""
 
     async def authenticate(self, key: str, *, now_ms: int) -> Principal | KeyRejection:
         """Return who the key speaks for, or why it is refused; a mistyped key costs no look-up."""
 
-    def known(self, key: bytes, *, now_ms: int) -> Principal | None:
-        """Return who the key speaks for where that is known without asking; None says nothing of the key."""
+    def known(self, key: bytes, *, now_ms: int) -> Recognition | None:
+        """Return who the key speaks for where that is known without asking; None says nothing of the key.
+
+        It may be kept: it stops to hold when the key has to be looked up again, at once when that is notified.
+        """
 
 
 class WebhookNames(Protocol):

@@ -2,6 +2,7 @@
 
 Built by `gateway.runtime.server`. What a short way does not take, and whatever is unusual in HTTP (a body in pieces, a
 request behind another one, `Expect`, an upgrade, a peer that does not read), goes the ordinary way, which knows it all.
+A request whose head is that of the one before on its connection is not even parsed (decision 61).
 """
 
 import asyncio
@@ -12,7 +13,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from gateway.ingress.auth import Caller
 from gateway.ingress.fast import FastPath
+from gateway.runtime.http_heads import KnownHead, known_head
 
 _CLOSE: Final = b"connection: close\r\n"
 
@@ -35,10 +38,17 @@ class HttpProtocol(HttpToolsProtocol):
         self._whole = b""
         self._defaults: tuple[list[tuple[bytes, bytes]], bytes] | None = None
         self._idle_since: float | None = None
+        self._is_amid = False  # a request that the parser has begun
+        self._alone = b""  # what has come, where it began with a request
+        self._taken: tuple[KnownHead, FastPath, Caller] | None = None
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; a request whose body is still under way goes the ordinary way."""
+        if self._taken is not None and self._take_alike(data):
+            return
+        self._alone = b"" if self._is_amid else data
         super().data_received(data)
+        self._alone = b""
         if self._way is not None:
             self._way = None
             self._go_on()
@@ -52,6 +62,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a request; its scope is made when it is known to be needed."""
+        self._is_amid = True
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
@@ -74,17 +85,40 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Offer a whole request to its short way."""
+        self._is_amid = False
         way, self._way = self._way, None
         if way is None:
             super().on_message_complete()
             return
-        before = self.cycle
-        exchange = _Exchange(self, keep_alive=self.parser.should_keep_alive())
-        self.cycle = exchange  # type: ignore[assignment]  # it has what this protocol asks of a cycle
-        if not way.take(self.headers, self._whole, exchange):
-            self.cycle = before
+        caller = way.caller(self.headers)
+        is_kept = self.parser.should_keep_alive()
+        if caller is None or not self._offer(way, caller, self._whole, is_kept=is_kept):
             self._go_on()
             super().on_message_complete()
+        elif is_kept and self._alone:
+            head = known_head(self._alone, body_octets=len(self._whole))
+            self._taken = None if head is None else (head, way, caller)
+
+    def _take_alike(self, data: bytes) -> bool:
+        """Take a request that differs from the last one taken in nothing but its body; False: nothing was done."""
+        assert self._taken is not None
+        head, way, caller = self._taken
+        if self._is_amid or not self.cycle.response_complete or self.flow.write_paused:
+            return False
+        body = head.body_of(data)
+        if body is None or not self._offer(way, caller, body, is_kept=True):
+            return False
+        self._idle_since = None
+        return True
+
+    def _offer(self, way: FastPath, caller: Caller, body: bytes, *, is_kept: bool) -> bool:
+        before = self.cycle
+        exchange = _Exchange(self, keep_alive=is_kept)
+        self.cycle = exchange  # type: ignore[assignment]  # it has what this protocol asks of a cycle
+        is_taken = way.take(caller, body, exchange)
+        if not is_taken:
+            self.cycle = before
+        return is_taken
 
     def respond(self, status: int, fields: bytes, body: bytes, *, keep_alive: bool) -> None:
         """Write a whole answer; `fields` are lines with their ends."""
@@ -92,11 +126,12 @@ class HttpProtocol(HttpToolsProtocol):
         if self._defaults is None or self._defaults[0] is not defaults:
             lines = b"".join([b"%b: %b\r\n" % pair for pair in defaults])
             self._defaults = (defaults, lines)
-        if not self.transport.is_closing():
+        transport = self.transport
+        if not transport.is_closing():
             end = b"\r\n" if keep_alive else _CLOSE + b"\r\n"
-            self.transport.write(b"".join((STATUS_LINE[status], self._defaults[1], fields, end, body)))
+            transport.write(b"".join((STATUS_LINE[status], self._defaults[1], fields, end, body)))
             if not keep_alive:
-                self.transport.close()
+                transport.close()
         self.on_response_complete()
 
     def on_response_complete(self) -> None:
@@ -107,7 +142,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
             return

@@ -20,9 +20,9 @@ from gateway.domain.alphabets import TextAlphabet, alphabet_of, decode_text
 from gateway.domain.errors import SegmentationError
 from gateway.domain.gsm7 import decode_unpacked
 from gateway.domain.message import MessageClass
-from gateway.intake.prepare import MAX_VALIDITY_MS
 from gateway.intake.requests import MessageDraft
 from gateway.intake.rich import Content
+from gateway.intake.validity import MAX_VALIDITY_MS
 from gateway.ports.smpp_store import SmppCredential
 
 MAX_PRIORITY: Final = 3  # SMPP 3.4 §5.2.14

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from secrets import token_bytes
 from zlib import crc32
 
-from gateway.ports.intake_store import KeyRejection, Principal, StoreUnavailableError
+from gateway.ports.intake_store import KeyRejection, Principal, Recognition, StoreUnavailableError
 from gateway.store.accounts import CHANNEL, KEY_ID, USED_EVERY_MS, Accounts, StoredKey, key_id
 from gateway.store.pool import Database
 
@@ -25,6 +25,12 @@ class _Entry:
     principal: Principal | None
     is_touched: bool = False
     proof: bytes = b""
+    recognition: Recognition | None = None
+
+    def end(self) -> None:
+        """Take back what was given out: nobody would hear any more that the key was revoked."""
+        if self.recognition is not None:
+            self.recognition.until_ms = 0
 
 
 class KeyCache:
@@ -58,10 +64,8 @@ class KeyCache:
     def drop(self, found_id: str) -> None:
         """Forget one key, or all of them with ""."""
         self._drops += 1
-        if found_id:
-            self._entries.pop(found_id, None)
-        else:
-            self._entries.clear()
+        for one in (found_id,) if found_id else tuple(self._entries):
+            self._forget(one)
 
     async def authenticate(self, key: str, *, now_ms: int) -> Principal | KeyRejection:
         """Return who the key speaks for, or why it is refused; a mistyped key costs no look-up."""
@@ -90,17 +94,28 @@ class KeyCache:
                 await self._accounts.touch_key(found_id, now_ms=now_ms)
         return entry.principal
 
-    def known(self, key: bytes, *, now_ms: int) -> Principal | None:
+    def known(self, key: bytes, *, now_ms: int) -> Recognition | None:
         """Return who the key speaks for where its entry is fresh and the key was found right before."""
         entry = self._entries.get(key[KEY_ID].decode("latin-1"))
-        if entry is None or not 0 <= now_ms - entry.loaded_at < self._ttl_ms or not entry.proof:
+        if entry is None or not entry.proof or entry.principal is None or entry.stored is None:
             return None
-        stored = entry.stored
-        if stored is None or stored.revoked_at is not None:
+        found = entry.recognition
+        if found is None:
+            stored = entry.stored
+            if stored.revoked_at is not None:
+                return None
+            until_ms = entry.loaded_at + self._ttl_ms
+            if stored.expires_at is not None:
+                until_ms = min(until_ms, stored.expires_at)
+            found = entry.recognition = Recognition(entry.principal, entry.loaded_at, until_ms)
+        if not found.holds(now_ms) or not hmac.compare_digest(entry.proof, self._proof(key)):
             return None
-        if stored.expires_at is not None and now_ms >= stored.expires_at:
-            return None
-        return entry.principal if hmac.compare_digest(entry.proof, self._proof(key)) else None
+        return found
+
+    def _forget(self, found_id: str) -> None:
+        entry = self._entries.pop(found_id, None)
+        if entry is not None:
+            entry.end()
 
     def _proof(self, key: bytes) -> bytes:
         digest = self._keyed.copy()
@@ -122,8 +137,8 @@ class KeyCache:
             )
             entry = _Entry(stored, now_ms, principal)
             if drops == self._drops:  # otherwise what we have read may be what was dropped
+                self._forget(found_id)
                 self._entries[found_id] = entry
-                self._entries.move_to_end(found_id)
                 while len(self._entries) > self._max_entries:
-                    self._entries.popitem(last=False)
+                    self._forget(next(iter(self._entries)))
             return entry

@@ -205,6 +205,41 @@ async def test_a_known_key_costs_no_look_up_until_its_time_is_over(
     assert len(loads) == 2
 
 
+async def test_a_recognised_key_is_believed_until_it_has_to_be_looked_up_again(cache, accounts, random_bytes):
+    def known(key, now_ms=NOW):
+        return cache.known(key.text.encode(), now_ms=now_ms)
+
+    key = await accounts.create_key("acme", random=random_bytes, now_ms=NOW)
+    brief = await accounts.create_key("acme", random=random_bytes, now_ms=NOW, expires_at_ms=NOW + 5_000)
+    assert known(key) is None  # nobody has asked yet
+    for one in (key, brief):
+        await cache.authenticate(one.text, now_ms=NOW)
+    found = known(key)
+    assert found.principal == await cache.authenticate(key.text, now_ms=NOW)
+    assert known(key, NOW + 9_999) is found
+    assert [found.holds(NOW + at) for at in (-1, 0, 9_999, 10_000)] == [False, True, True, False]
+    assert known(key, NOW + 10_000) is None
+    assert cache.known(key.text[:-1].encode() + b"!", now_ms=NOW) is None
+    assert [known(brief).holds(NOW + at) for at in (4_999, 5_000)] == [True, False]
+    assert known(brief, NOW + 5_000) is None
+    # What nobody would be told of any more holds no longer: read again, dropped, forgotten for want of room.
+    await cache.authenticate(key.text, now_ms=NOW + 10_000)
+    assert not found.holds(NOW)
+    found = known(key, NOW + 10_000)
+    cache.drop(key.stored.id)
+    assert not found.holds(NOW + 10_000)
+    await cache.authenticate(key.text, now_ms=NOW)
+    found = known(key)
+    cache.drop("")
+    assert not found.holds(NOW)
+    await cache.authenticate(key.text, now_ms=NOW)
+    found = known(key)
+    cache._max_entries = 1
+    await cache.authenticate(brief.text, now_ms=NOW)
+    assert not found.holds(NOW)
+    assert known(brief).holds(NOW)
+
+
 async def test_a_revoked_key_stops_at_once(cache, accounts, random_bytes):
     new = await accounts.create_key("acme", random=random_bytes, now_ms=NOW)
     await cache.authenticate(new.text, now_ms=NOW)

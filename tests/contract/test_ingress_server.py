@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 import aiohttp
 
 from gateway.ingress.hot import HotEndpoint
+from gateway.ports.intake_store import KeyRejection
+from gateway.runtime.http_protocol import HttpProtocol
 from gateway.runtime.server import ApiServer
 from tests.contract.test_ingress_send import OTP
 from tests.support.asgi import AsgiClient
@@ -111,6 +113,54 @@ async def test_requests_in_pieces_behind_one_another_and_apart_get_their_answers
             assert await raw.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         assert (await raw.answer())[0] == 202
     assert len(bench.accepted_messages()) == 8
+
+
+async def test_requests_alike_are_not_parsed_again_and_get_the_same_answers(monkeypatch):
+    parsed = []
+    begin = HttpProtocol.on_message_begin
+    monkeypatch.setattr(HttpProtocol, "on_message_begin", lambda self: (parsed.append(1), begin(self)))
+    bench = Bench()
+    async with connected(bench) as raw:
+
+        async def sent(octets, status=202):
+            before = len(parsed)
+            raw.send(octets)
+            found, headers, body = await raw.answer()
+            assert found == status, body
+            return len(parsed) - before, headers, json.loads(body)
+
+        assert (await sent(posted()))[0] == 1
+        seen = set()
+        for number in range(5):  # of different lengths
+            count, headers, body = await sent(posted(OTP | {"client_ref": "r" * (1 + 10 * number)}))
+            assert count == 0
+            assert headers["location"] == f"/v1/messages/{body['id']}"
+            seen |= {body["id"], headers["x-request-id"]}
+        assert len(seen) == 10
+        # What the short way leaves alone is parsed after all, and so is whatever is not the same.
+        assert (await sent(posted({"to": "1"}), 422))[0] == 1
+        assert (await sent(posted(), 202))[0] == 0
+        assert (await sent(posted(authorization="Bearer unknown"), 401))[0] == 1
+        assert (await sent(posted(authorization="Bearer limited"), 202))[0] == 1
+        assert (await sent(posted(authorization="Bearer limited"), 202))[0] == 0
+        assert (await sent(posted(idempotency_key="k"), 202))[0] == 1
+        # A part of a request that is like the last one is not the request.
+        whole = posted(authorization="Bearer limited")
+        for cut in (1, 60, whole.index(b"\r\n\r\n") + 4, len(whole) - 1):
+            raw.send(whole[:cut])
+            await raw.writer.drain()
+            await asyncio.sleep(0.02)  # so that the pieces come apart; together they are the usual case
+            raw.send(whole[cut:])
+            assert (await raw.answer())[0] == 202
+        assert (await sent(whole + whole))[0] == 2
+        assert (await raw.answer())[0] == 202
+        # A body that looks like a request is a body.
+        assert (await sent(posted(posted(authorization="Bearer limited")), 400))[0] == 1
+        # A key that is looked up again and found revoked.
+        bench.keys.keys["limited"] = KeyRejection.REVOKED
+        bench.clock.advance(1)
+        assert (await sent(posted(authorization="Bearer limited"), 401))[0] == 1
+    assert len(bench.accepted_messages()) == 1 + 5 + 1 + 2 + 1 + 4 + 2
 
 
 async def test_connection_ends_where_the_client_says_so_and_where_it_sends_no_http():

@@ -33,39 +33,33 @@ def _in(role: str) -> Callable[[Patch], Patch]:
     return add
 
 
-def _collecting(change: Callable[[list[Any]], list[Any]]) -> None:
-    """Have the journal keep other entries than those it promised."""
-    from gateway.intake import journal
-
-    collect = journal._collect
-
-    def planted(entries: Sequence[Any], repeats: Any, records: list[Any], rows: list[Any]) -> None:
-        collect(change(list(entries)), repeats, records, rows)
-
-    journal._collect = planted
-
-
 @_in("api")
 def loses() -> None:
     """One message in seven is promised and not kept."""
-    numbers = count(1)
-    _collecting(lambda entries: [one for one in entries if next(numbers) % EVERY])
+    from gateway.intake import submission
+
+    written, numbers = submission.written, count(1)
+
+    def planted(messages: Sequence[Any], **how: Any) -> Any:
+        return written([one for one in messages if next(numbers) % EVERY], **how)
+
+    submission.written = planted
 
 
 @_in("api")
 def doubles() -> None:
     """One message in seven goes into its lane twice."""
-    from gateway.intake import journal
+    from gateway.bus.topics import EVENTS
+    from gateway.intake import submission
 
-    collect, numbers = journal._collect, count(1)
+    written, numbers = submission.written, count(1)
 
-    def planted(entries: Sequence[Any], repeats: Any, records: list[Any], rows: list[Any]) -> None:
-        collect(entries, repeats, records, rows)
-        records += [
-            one.lane_record for one in entries if one.lane_record is not None and not next(numbers) % EVERY
-        ]
+    def planted(messages: Sequence[Any], **how: Any) -> Any:
+        records, rows = written(messages, **how)
+        again = [one for one in records if one.topic != EVENTS and not next(numbers) % EVERY]
+        return records + again, rows
 
-    journal._collect = planted
+    submission.written = planted
 
 
 @_in("api")
@@ -105,6 +99,7 @@ def crashes() -> None:
 
 def _holding(is_chosen: Callable[[Any], bool], *, for_s: float) -> None:
     """Have the chosen messages wait as if they were scheduled."""
+    from gateway.domain.carried import replace
     from gateway.domain.message import Message
     from gateway.intake.prepare import Preparer
 
@@ -113,7 +108,7 @@ def _holding(is_chosen: Callable[[Any], bool], *, for_s: float) -> None:
     def planted(self: Any, draft: Any, common: Any) -> Any:
         made = prepare(self, draft, common)
         if isinstance(made, Message) and is_chosen(made):
-            made.send_at = made.accepted_at + int(for_s * 1000)
+            return replace(made, send_at=made.accepted_at + int(for_s * 1000))
         return made
 
     Preparer.prepare = planted

@@ -40,6 +40,15 @@ def test_a_decision_depends_on_the_message_alone(routes, query, other):
     assert RouteTable(routes.rules, carriers=CARRIERS).decide(query) == first
 
 
+@given(tables, queries, queries)
+def test_a_plan_that_is_remembered_is_the_one_decided(routes, query, other):
+    plain = (query.recipient, query.account_id, query.message_class, query.sender)
+    assert routes.plan_of(*plain) is None  # nobody has asked yet
+    routes.decide(other)
+    decision = routes.decide(query)
+    assert routes.plan_of(*plain) == (decision if isinstance(decision, Plan) else None)
+
+
 @given(tables, queries)
 def test_the_plan_is_of_the_cheapest_rules_with_the_conditions_of_the_first_fit(routes, query):
     decision = routes.decide(query)

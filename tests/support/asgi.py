@@ -123,7 +123,8 @@ class _Exchange:
 async def _by_short_way(app: Any, target: str, headers: Any, body: bytes) -> AsgiAnswer | None:
     way = app.fast.get(target.encode())
     exchange = _Exchange()
-    if way is None or not way.take(headers, body, exchange):
+    caller = None if way is None else way.caller(headers)
+    if caller is None or not way.take(caller, body, exchange):
         return None
     async with asyncio.timeout(30):
         status, fields, answered = await exchange.answered

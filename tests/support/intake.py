@@ -34,6 +34,7 @@ from gateway.ports.intake_store import (
     KeyedRequest,
     KeyRejection,
     Principal,
+    Recognition,
     StoreUnavailableError,
     WebhookNames,
 )
@@ -202,9 +203,9 @@ class MemoryKeys:
             raise StoreUnavailableError("no database")
         return self.keys.get(key, KeyRejection.UNKNOWN)
 
-    def known(self, key: bytes, *, now_ms: int) -> Principal | None:
+    def known(self, key: bytes, *, now_ms: int) -> Recognition | None:
         found = None if self.down else self.keys.get(key.decode("latin-1"))
-        return found if isinstance(found, Principal) else None
+        return Recognition(found, now_ms, now_ms + 1) if isinstance(found, Principal) else None
 
 
 class MemoryViews:

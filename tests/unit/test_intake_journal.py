@@ -205,7 +205,7 @@ async def test_values_the_database_refuses_harm_only_their_own_submission():
     append = b.bus.append
 
     async def picky(records, *, commits=(), tx=None):
-        if any(record is poison.entries[0].event for record in records):
+        if any(record is poison.records[0] for record in records):
             raise StoreDataError("no")
         await append(records, commits=commits, tx=tx)
 

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.domain.message import Message, MessageClass
+from gateway.domain.message import Message, MessageClass, Source
 from gateway.domain.segmentation import segment_text
 from gateway.intake.answers import item_results, render_batch, rfc3339
-from gateway.intake.prepare import VALIDITY_MS, Circumstances
+from gateway.intake.prepare import Circumstances
 from gateway.intake.requests import BodyError, MessageDraft, parse_batch, parse_message
+from gateway.intake.validity import VALIDITY_MS
+from gateway.ports.consent_store import Wishes
 from gateway.ports.intake_store import Account
 from tests.support.intake import NOW_MS, Bench
 
@@ -45,6 +47,63 @@ def test_b27_segments_answered_are_the_segments_sent(text, transliterate, encodi
         assert sent.encoding == prepared.encoding
     else:
         assert {fault.code for fault in prepared} <= {"too_many_segments", "invalid_text", "empty_text"}
+
+
+USUAL = {
+    "to": st.sampled_from(["+525512345678", "+14155552671", "5512345678", "+52 1 55 1234 5678", "+1", None]),
+    "from": st.sampled_from(["ACME", "12345", "+525512345678", "", None]),
+    "content": st.one_of(
+        st.builds(dict, text=st.text(max_size=200)),
+        st.sampled_from([{}, {"text": None}, {"text": "a\0"}, {"text": "x", "subject": "y"}, None]),
+    ),
+    "class": st.sampled_from([*MessageClass, None]),
+    "channel": st.sampled_from([None, "sms", "whatsapp", "fax"]),
+    "client_ref": st.sampled_from([None, "r", "a\0"]),
+    "metadata": st.sampled_from([None, {"a": "b"}]),
+    "webhook_id": st.sampled_from([None, "whk_1"]),
+    "send_at": st.sampled_from([None, "2026-11-23T03:05:00Z"]),
+    "expires_at": st.sampled_from([None, "2026-11-23T03:05:00Z"]),
+    "encoding": st.sampled_from([None, "auto", "ucs2"]),
+    "transliterate": st.sampled_from([None, True, False]),
+    "params": st.sampled_from([None, {"1": "x"}]),
+    "route": st.sampled_from([None, {"prefer": ["telco_b"]}, {"failover": False}]),
+}
+CIRCUMSTANCES = st.builds(
+    Circumstances,
+    st.builds(
+        Account,
+        st.just("acme"),
+        transliterate=st.booleans(),
+        default_region=st.sampled_from([None, "MX", "XX"]),
+        bare_international=st.booleans(),
+    ),
+    st.just(NOW_MS),
+    request_id=st.sampled_from([None, "req_1"]),
+    batch_id=st.sampled_from([None, BENCH.new_id(NOW_MS)]),
+    is_test=st.booleans(),
+    source=st.sampled_from(Source),
+    origin=st.sampled_from([None, "o"]),
+    message_id=st.just(BENCH.new_id(NOW_MS)),
+    webhook_ids=st.just(frozenset({"whk_1"})),
+    wishes=st.sampled_from([None, {}, {"525512345678": Wishes(opted_out=frozenset({("*", "")}))}]),
+)
+
+
+@settings(max_examples=500)
+@given(st.fixed_dictionaries({}, optional=USUAL), CIRCUMSTANCES)
+def test_the_usual_message_is_prepared_as_any_other(changes, common):
+    preparer = BENCH.preparer
+    parsed = attempt(parse_message, json.dumps(GOOD | changes).encode())
+    if isinstance(parsed, MessageDraft):
+        prepared = preparer._prepare(parsed, common)  # now it is known how such messages are routed
+        assert preparer._usual(parsed, common) in (None, prepared)
+
+
+def test_most_messages_are_usual_ones():
+    for changes in ({}, {"client_ref": "r", "class": "otp"}, {"content": {"text": "¡Ñandú, 你好!"}}):
+        first = prepare(**changes)
+        assert BENCH.preparer._usual(draft(**changes), Circumstances(Account("acme"), NOW_MS, "req_1"))
+        assert isinstance(first, Message)
 
 
 JSON = st.recursive(

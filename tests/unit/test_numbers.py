@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gateway.domain.addresses import Recipient
 from gateway.domain.errors import AddressError
 from gateway.intake import numbers
-from gateway.intake.numbers import look_up, parse_recipient
+from gateway.intake.numbers import look_up, parse_msisdn, parse_recipient
 
 
 @pytest.mark.parametrize(
@@ -122,9 +122,13 @@ def oracle(number: str, region: str | None) -> Recipient | None:
 
 def ours(number: str, region: str | None) -> Recipient | None:
     try:
-        return parse_recipient(number, region)
+        found = parse_recipient(number, region)
     except AddressError:
+        with pytest.raises(AddressError):
+            parse_msisdn(number, region)
         return None
+    assert parse_msisdn(number, region) == found.msisdn
+    return found
 
 
 DIGITS = st.text("0123456789", min_size=4, max_size=12)

@@ -8,7 +8,7 @@ import structlog
 from gateway.bus import topics
 from gateway.bus.kafka import DAY_MS, KafkaBus
 from gateway.bus.kafka_topics import told
-from gateway.intake.prepare import MAX_VALIDITY_MS
+from gateway.intake.validity import MAX_VALIDITY_MS
 from gateway.ports.bus import Bus
 from gateway.settings import Settings, SettingsError
 from gateway.store.leases import PostgresMembers
