@@ -128,7 +128,8 @@ class TimingSettings(Section):
         gt=0,
         le=3600,
         validate_default=True,
-        description="Longest wait before a lost bind is made again; waits double up to it, with jitter.",
+        description="Longest wait before a lost bind is made again; waits double up to it, with jitter. One that "
+        "stood for a while waits a quarter of it at most, and a bind that stands again calls the others.",
         examples=["120"],
     )
     refused_bind_s: float = Field(

@@ -317,7 +317,9 @@ def test_h9_a_bind_that_was_of_use_is_away_for_a_quarter_of_that_time_at_most(st
     reconnect.ended(bound_for_s=stood_s)
     first = reconnect.next_delay_s()
     assert 2 - 0.01 <= first <= stood_s / 4
-    assert reconnect.next_delay_s() == pytest.approx(2 * first, abs=0.01), "what fails after it backs off as usual"
+    assert reconnect.next_delay_s() == pytest.approx(2 * first, abs=0.01), (
+        "what fails after it backs off as usual"
+    )
 
 
 @pytest.mark.parametrize("code", [c.ESME_RINVPASWD, c.ESME_RINVSYSID, c.ESME_RINVSYSTYP])
