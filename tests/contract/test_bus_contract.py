@@ -10,9 +10,9 @@ import signal
 import pytest
 
 from gateway.bus import postgres_sql
+from gateway.bus.blocks import MAX_BLOCK_OCTETS
 from gateway.bus.kafka import DAY_MS, KafkaBus, KafkaTopicSettings
 from gateway.bus.kafka_client import KafkaAccess, KafkaClient
-from gateway.bus.blocks import MAX_BLOCK_OCTETS
 from gateway.bus.postgres import CHANNEL, PostgresBus
 from gateway.bus.postgres_trim import MIN_DEAD_BLOCKS, TRIM_CHUNK
 from gateway.ports.bus import Commit, Position, Record
