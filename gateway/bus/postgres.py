@@ -14,6 +14,7 @@ from zlib import crc32
 from gateway.bus import blocks
 from gateway.bus import postgres_sql as sql
 from gateway.bus.news import News
+from gateway.bus.postgres_trim import Trimmer
 from gateway.ports.bus import Commit, Lag, Position, Ranges, Record, Stored, Transaction
 from gateway.ports.store import Transactions
 
@@ -21,8 +22,6 @@ CHANNEL = "caudal_bus"
 POLL_S = 0.1
 """How often a waiting reader looks by itself while notifications do not arrive."""
 
-TRIM_CHUNK = 5_000
-MAX_TRIM_CHUNKS = 200
 _MAX_PAYLOAD_OCTETS = 4_000
 _EVERYTHING = "*"
 
@@ -62,6 +61,7 @@ class PostgresBus:
         self._ids: dict[str, list[int]] = {}
         self._topic_by_id: dict[int, str] = {}
         self._news = News()
+        self._trimmer = Trimmer(db)
 
     async def start(self) -> None:
         """Learn the topics and begin to listen for news."""
@@ -165,24 +165,7 @@ class PostgresBus:
 
         One process trims at a time; for the others there is nothing to do. Topics without a group are kept.
         """
-        async with self._db.acquire() as connection:
-            rows = await connection.fetch(sql.TRIMMABLE)
-        deleted = chunks = 0
-        for (partition_id,) in rows:
-            more = True
-            while more and chunks < MAX_TRIM_CHUNKS:
-                chunks += 1
-                async with self._db.transaction() as tx:
-                    if not await tx.fetchval("SELECT pg_try_advisory_xact_lock($1)", sql.RETENTION_LOCK):
-                        return deleted
-                    # A trim that a crash undoes is simply done again.
-                    await tx.execute("SET LOCAL synchronous_commit = off")
-                    bounds = await tx.fetchrow(sql.TRIM_BOUNDS, partition_id, TRIM_CHUNK)
-                    more = bounds is not None
-                    if bounds is not None:
-                        await tx.execute(sql.TRIM, partition_id, *bounds)
-                        deleted += bounds[1] - bounds[0]
-        return deleted
+        return await self._trimmer.trim()
 
     async def _load(self) -> None:
         async with self._db.acquire() as connection:

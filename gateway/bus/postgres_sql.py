@@ -111,6 +111,11 @@ WHERE stored.group_name = $1
 ORDER BY stored.topic, stored.partition
 """
 
+# A trim that a crash undoes is simply done again, so nobody waits for the disk.
+TRY_RETENTION = f"""
+SELECT pg_try_advisory_xact_lock({RETENTION_LOCK}) FROM set_config('synchronous_commit', 'off', true)
+"""
+
 TRIMMABLE = """
 SELECT head.id
 FROM bus_partition AS head
@@ -135,10 +140,15 @@ TRIM = """
 WITH gone AS (
     DELETE FROM bus_log WHERE partition_id = $1 AND last_offset >= $2 AND last_offset < $3 RETURNING 1
 ), counted AS MATERIALIZED (
-    SELECT count(*) FROM gone
+    SELECT count(*) AS blocks FROM gone
 )
-UPDATE bus_partition SET first_offset = $3 FROM counted WHERE id = $1
+UPDATE bus_partition SET first_offset = $3 FROM counted WHERE id = $1 RETURNING counted.blocks
 """
+
+LOG_PAGES = "SELECT pg_relation_size('bus_log') / current_setting('block_size')::int"
+
+# Autovacuum may be at it, or somebody who changes the table: then this does nothing.
+RECYCLE = "VACUUM (SKIP_LOCKED, PROCESS_TOAST FALSE) bus_log"
 
 # -- positions of groups whose log is elsewhere (`gateway.bus.kafka`) --------------------------------------------------
 

@@ -62,7 +62,7 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
         "shared_buffers": "128MB",
         "synchronous_commit": "on",
         "wal_compression": "on",
-        "wal_buffers": "16MB",
+        "wal_buffers": "4MB",
         "checkpoint_timeout": "15min",
         "max_wal_size": "2GB",
         "min_wal_size": "256MB",

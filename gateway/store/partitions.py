@@ -23,10 +23,11 @@ _EPOCH: Final = date(1970, 1, 1)
 _DEADLINE_S: Final = 60.0
 _LOCK: Final = 0x6361_7564_616C  # "caudal"
 
-# Plans do not depend on the statistics of a day (`gateway.store.rows`). By the server's own settings they are made anew
-# every few seconds under load, from a sample of 30,000 rows: while a day is young that is a sixth
-# of what PostgreSQL spends on its messages. Three changes a message: so they are made when a day has grown by a third.
-_UPKEEP: Final = "autovacuum_analyze_threshold = 100000, autovacuum_analyze_scale_factor = 1.0"
+# Plans do not depend on the statistics of a day (`gateway.store.rows`), and making them costs half a second each time: a
+# sample of 30,000 rows of thirty columns, twice. By the server's own settings they are made anew every few seconds
+# under load. Three changes a message: so they are first made of 333,000 messages, and again when those have grown by a
+# third.
+_UPKEEP: Final = "autovacuum_analyze_threshold = 1000000, autovacuum_analyze_scale_factor = 1.0"
 
 # name: (key column, storage parameters). A batch updates neighbouring rows in one transaction, so a page needs room for
 # a second version of nearly all of them (a submission is four times its size with its receipt). Measured: these keep

@@ -10,9 +10,11 @@ import signal
 import pytest
 
 from gateway.bus import postgres_sql
+from gateway.bus.blocks import MAX_BLOCK_OCTETS
 from gateway.bus.kafka import DAY_MS, KafkaBus, KafkaTopicSettings
 from gateway.bus.kafka_client import KafkaAccess, KafkaClient
-from gateway.bus.postgres import CHANNEL, TRIM_CHUNK, PostgresBus
+from gateway.bus.postgres import CHANNEL, PostgresBus
+from gateway.bus.postgres_trim import MIN_DEAD_BLOCKS, TRIM_CHUNK
 from gateway.ports.bus import Commit, Position, Record
 from gateway.ports.intake_store import StoreUnavailableError
 from gateway.store.embedded import EmbeddedPostgres
@@ -449,6 +451,34 @@ async def test_retention_works_in_chunks(bus):
     await bus.append(records("one", *[b"x"] * count))
     await bus.commit([commit(count)])
     assert await bus.trim() == count
+
+
+async def test_appends_write_again_to_the_pages_of_what_was_deleted(postgres_bus, db):
+    async def pages() -> int:
+        async with db.acquire() as connection:
+            return await connection.fetchval(postgres_sql.LOG_PAGES)
+
+    await postgres_bus.register_group("g", ["one"])
+    block = [b"x" * (MAX_BLOCK_OCTETS - 4)]
+    end, sizes = 0, []
+    for _ in range(3):
+        end += MIN_DEAD_BLOCKS + 1
+        await postgres_bus.append(records("one", *block * (MIN_DEAD_BLOCKS + 1)))
+        await postgres_bus.commit([commit(end)])
+        assert await postgres_bus.trim() == MIN_DEAD_BLOCKS + 1
+        sizes.append(await pages())
+    assert sizes[0] == sizes[1] == sizes[2] > MIN_DEAD_BLOCKS
+
+
+async def test_few_pages_are_left_to_autovacuum(postgres_bus, db):
+    await postgres_bus.register_group("g", ["one"])
+    await postgres_bus.append(records("one", *[b"x" * (MAX_BLOCK_OCTETS - 4)] * 10))
+    await postgres_bus.commit([commit(10)])
+    async with db.acquire() as connection:
+        before = await connection.fetchval("SELECT relpages FROM pg_class WHERE oid = 'bus_log'::regclass")
+        await postgres_bus.trim()
+        after = await connection.fetchval("SELECT relpages FROM pg_class WHERE oid = 'bus_log'::regclass")
+    assert before == after
 
 
 async def test_one_trims_and_the_others_have_nothing_to_do(postgres_bus, db):

@@ -40,7 +40,7 @@ from gateway.store.retention import AccountRetention
 from gateway.store.tallies import PostgresTallies
 from gateway.store.traces import PostgresTraces
 
-_TRIM_EVERY_S = 10.0
+_TRIM_EVERY_S = 3.0
 _PURGE_EVERY_S = 600.0
 _ACCOUNTS_EVERY_S = 30.0
 
