@@ -24,9 +24,8 @@ _log = structlog.get_logger()
 
 _RETRY_FIRST_S: Final = 0.1
 _RETRY_MAX_S: Final = 2.0
-_new = (
-    tuple.__new__
-)  # one an event: the constructor of a NamedTuple is a Python function and costs twice as much
+# One an event: the constructor of a NamedTuple is a Python function and costs twice as much.
+_new = tuple.__new__
 
 
 class LeaseLostError(Exception):
@@ -164,9 +163,7 @@ class Outbox:
         # Chosen first: until this flush is through, what is done in it counts as in doubt.
         for lane, offsets in self._owner.choose_claims():
             self.positions[lane].claim(offsets)
-        for lane, offset in sorted(
-            batch.done
-        ):  # in order it moves the watermark, out of order it makes ranges
+        for lane, offset in sorted(batch.done):  # in order they move the watermark, else they make ranges
             self.positions[lane].done(offset)
         commits = [
             Commit(self._group, topic, self._shard, position.take_changes())

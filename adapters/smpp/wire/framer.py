@@ -11,9 +11,8 @@ HEADER = Struct(">IIII")
 HEADER_OCTETS = 16
 MAX_PDU_OCTETS = 66_560
 """64 KiB of message_payload and 1 KiB for the rest of its PDU."""
-_new = (
-    tuple.__new__
-)  # one a PDU: the constructor of a NamedTuple is a Python function and costs twice as much
+# One a PDU: the constructor of a NamedTuple is a Python function and costs twice as much.
+_new = tuple.__new__
 
 
 class Frame(NamedTuple):

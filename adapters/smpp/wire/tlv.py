@@ -15,9 +15,8 @@ from adapters.smpp.wire.fields import PduError
 
 _TAG_AND_LENGTH = Struct(">HH")
 MAX_TLV_OCTETS = 0xFFFF
-_new = (
-    tuple.__new__
-)  # where many are made: the constructor of a NamedTuple is a Python function and costs twice as much
+# Where many are made: the constructor of a NamedTuple is a Python function and costs twice as much.
+_new = tuple.__new__
 
 
 class Tlv(NamedTuple):
