@@ -161,12 +161,13 @@ async def outage(
     mps: float = 500,
     before_s: float = 10,
     down_s: float = 60,
-    after_s: float = 60,
+    after_s: float = 140,
     protocol: str = "smpp",
 ) -> dict[str, Any]:
     """P5: a carrier is gone for a while; nothing is lost, OTPs move within 5 s, afterwards it gets its share again.
 
-    The one that goes is of `protocol`, the one that helps out of SMPP.
+    The one that goes is of `protocol`, the one that helps out of SMPP. Its share counts in the second half of `after_s`:
+    by then every bind has tried again, which may take a minute, and has its rate.
     """
     otp_at: dict[str, float] = {}
     async with a_carrier(protocol, latency="5ms") as first, Smsc("--latency", "5ms") as second:
