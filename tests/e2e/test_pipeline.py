@@ -12,7 +12,7 @@ from tests.support.traffic import rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
-OTP_TEXT = "¿Su código es 4815? Válido por 5 min ñandú €"
+OTP_TEXT = "¿Su código es 48151623? Válido por 5 min ñandú €"
 THREE_SEGMENTS = "Estimado cliente, su pago fue recibido. " * 10
 
 
@@ -33,7 +33,7 @@ async def test_a_message_is_delivered_with_a_complete_timeline() -> None:
         assert {"accepted", "submitted", "dlr"} <= set(types)
         times = [event["at"] for event in timeline["data"]]
         assert times == sorted(times)
-        await assert_nothing_leaked(stack, secrets=("4815", "5512345678", stack.key))
+        await assert_nothing_leaked(stack, secrets=("48151623", "5512345678", stack.key))
 
 
 async def assert_nothing_leaked(stack: Stack, *, secrets: tuple[str, ...]) -> None:

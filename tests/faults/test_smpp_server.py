@@ -169,13 +169,13 @@ class Flooder(Esme):
     def __init__(self, left: int) -> None:
         super().__init__(window=100)
         self.left = left
-        self.body = encode(a_submit("Su codigo es 4815"), sequence_number=1)[16:]
+        self.body = encode(a_submit("Su codigo es 48151623"), sequence_number=1)[16:]
 
     def pump(self) -> None:
         count = min(self.left, self.transport.free_slots)
         self.left -= count
         if count:
-            self.flood(a_submit("Su codigo es 4815"), count)
+            self.flood(a_submit("Su codigo es 48151623"), count)
 
     def _handle(self, events) -> None:
         super()._handle(events)
@@ -229,7 +229,7 @@ async def test_h10_a_stop_of_the_gateway_unbinds_and_answers_what_is_open(gatewa
     assert await stopping == 0
     # P8: after all of the above neither a text nor a number nor a password is in any log.
     said = "\n".join(gateway.stack.lines)
-    assert [one for one in ("4815", HONEST, "5512345699", "secret") if one in said] == []
+    assert [one for one in ("48151623", HONEST, "5512345699", "secret") if one in said] == []
 
 
 async def states_of(gateway: ServerStack, answered: set[str]) -> Counter[str]:
